@@ -1,7 +1,7 @@
 //! The one way in which text from outside (a portal, a roster, a path) reaches a terminal, a log or a `detail`:
 //! one line, printable, bounded.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// The longest text from outside that is shown whole, in characters.
 pub const MAX_SHOWN: usize = 200;
@@ -39,6 +39,61 @@ pub fn is_plain(c: char) -> bool {
     !c.is_control() && !format_class && !private
 }
 
+/// A number with its thousands apart: `1,212`.
+#[derive(Debug, Clone, Copy)]
+pub struct Grouped(pub u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+        for (place, digit) in digits.chars().enumerate() {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
+                text.push(',');
+            }
+            text.push(digit);
+        }
+        f.pad(&text)
+    }
+}
+
+/// How many of a thing: `1 row`, `2 rows`, `no rows`.
+pub fn count(number: u64, one: &str) -> String {
+    match number {
+        0 => format!("no {one}s"),
+        1 => format!("1 {one}"),
+        _ => format!("{} {one}s", Grouped(number)),
+    }
+}
+
+/// A length of time as people say it, in its two largest units: `1 min 20 s`.
+#[derive(Debug, Clone, Copy)]
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0.as_millis();
+        let seconds = self.0.as_secs();
+        let (large, small) = match seconds {
+            0 => return f.pad(&format!("{ms} ms")),
+            1..60 if ms % 1000 >= 100 && seconds < 10 => return f.pad(&format!("{}.{} s", seconds, ms % 1000 / 100)),
+            1..60 => return f.pad(&format!("{seconds} s")),
+            60..3600 => ((seconds / 60, "min"), (seconds % 60, "s")),
+            3600..86_400 => ((seconds / 3600, "h"), (seconds % 3600 / 60, "min")),
+            _ => ((seconds / 86_400, "d"), (seconds % 86_400 / 3600, "h")),
+        };
+        match small {
+            (0, _) => f.pad(&format!("{} {}", large.0, large.1)),
+            (count, unit) => f.pad(&format!("{} {} {count} {unit}", large.0, large.1)),
+        }
+    }
+}
+
+/// A moment as people read it: `2026-11-23 20:00:05 UTC`.
+pub fn moment(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -54,6 +109,14 @@ mod tests {
     #[test]
     fn long_text_is_cut() {
         assert_eq!(Shown(&"x".repeat(1000)).to_string().chars().count(), MAX_SHOWN + 1);
+    }
+
+    #[test]
+    fn numbers_and_times_are_shown_as_people_say_them() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(|number| Grouped(number).to_string()), ["0", "999", "1,000", "1,234,567"]);
+        let spans = [20, 1500, 12_345, 80_000, 3_600_000, 90_000_000].map(|ms| Span(Duration::from_millis(ms)).to_string());
+        assert_eq!(spans, ["20 ms", "1.5 s", "12 s", "1 min 20 s", "1 h", "1 d 1 h"]);
+        assert_eq!([count(0, "row"), count(1, "row"), count(2000, "row")], ["no rows", "1 row", "2,000 rows"]);
     }
 
     proptest! {

@@ -1,0 +1,183 @@
+//! What can go wrong with one call, free of any HTTP type, and what each ending means for the thing that was asked:
+//! whether it certainly had no effect, or may have had one.
+
+use std::fmt;
+
+use crate::{display::Shown, pace::Refusal};
+
+/// One call did not end as it should.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fault {
+    /// No byte of the request left: no name, no connection, no TLS, or a proxy that would not let it through.
+    NotSent {
+        /// Why, for a person.
+        why: String,
+        /// Whether trying again cannot help: the certificate is not to be trusted.
+        for_good: bool,
+    },
+    /// The request began to leave, and no whole answer came.
+    Lost(Loss),
+    /// The portal (or its limiter) would not take it now: 429, or 503 with `Retry-After`. No effect.
+    Refused(Refusal),
+    /// The portal answered with another status than 200.
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// What came with it.
+        body: ErrorBody,
+    },
+    /// The portal sent the request elsewhere. It is not followed.
+    Redirected {
+        /// The HTTP status.
+        status: u16,
+        /// The host to which it would have gone, made safe to show.
+        host: String,
+    },
+    /// 200, but not the answer that was asked for.
+    Unreadable(&'static str),
+}
+
+/// How an answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// It took longer than `--timeout`.
+    TimedOut,
+    /// The connection broke or closed.
+    Broke,
+}
+
+/// The body of an answer that is no success (`docspace-contract.md` §2.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErrorBody {
+    /// No body: the portal's gate (authentication, scopes, limits) spoke, not the call itself.
+    Empty,
+    /// The error envelope: the call itself refused.
+    Envelope {
+        /// The portal's message, masked, made safe to show; in the caller's language, so never matched upon.
+        message: String,
+        /// Whether the portal calls it an "invalid operation", which may pass.
+        passing: bool,
+    },
+    /// The validation envelope: a parameter could not be read.
+    Validation,
+    /// Anything else: a problem document, a web server's page.
+    Other,
+}
+
+/// What an ending of the congratulation proves (`reliability.md` §3.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Certainly none, and asking again may succeed.
+    NoneYet,
+    /// Certainly none: the portal refused it for good.
+    Rejected,
+    /// Nobody but the portal knows.
+    Unknown,
+}
+
+impl Fault {
+    /// What this ending proves of a congratulation.
+    pub fn effect(&self) -> Effect {
+        match self {
+            Self::NotSent { .. } | Self::Refused(_) => Effect::NoneYet,
+            Self::Answered { status: 400..=405 | 411 | 413 | 414 | 415 | 421, .. } => Effect::Rejected,
+            Self::Answered { .. } | Self::Lost(_) | Self::Redirected { .. } | Self::Unreadable(_) => Effect::Unknown,
+        }
+    }
+
+    /// Whether asking the same question again may be answered; a question has no effect, so it may always be asked.
+    pub fn worth_asking_again(&self) -> bool {
+        match self {
+            Self::NotSent { for_good, .. } => !for_good,
+            Self::Lost(_) | Self::Refused(_) | Self::Unreadable(_) => true,
+            Self::Answered { status: 408 | 425 | 500..=599, .. } => true,
+            Self::Answered { status: 403, body: ErrorBody::Envelope { passing, .. } } => *passing,
+            Self::Answered { .. } | Self::Redirected { .. } => false,
+        }
+    }
+
+    /// The HTTP status, where one came.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answered { status, .. } | Self::Redirected { status, .. } => Some(*status),
+            Self::Unreadable(_) => Some(200),
+            Self::Refused(_) | Self::NotSent { .. } | Self::Lost(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSent { why, .. } => write!(f, "the portal cannot be reached: {why}"),
+            Self::Lost(Loss::TimedOut) => f.write_str("no answer within the time limit"),
+            Self::Lost(Loss::Broke) => f.write_str("the connection broke before the answer was complete"),
+            Self::Refused(_) => f.write_str("the portal refused it for now (too many requests)"),
+            Self::Answered { status, body } => {
+                write!(f, "the portal answered {status}")?;
+                match (status, body) {
+                    (_, ErrorBody::Envelope { message, .. }) if !message.is_empty() => write!(f, " (\"{message}\")"),
+                    (502..=504, _) => f.write_str(" (its web server could not reach the portal behind it)"),
+                    (_, ErrorBody::Validation) => f.write_str(" (it could not read a parameter)"),
+                    _ => Ok(()),
+                }
+            }
+            Self::Redirected { status, host } => write!(f, "the portal answered {status}, a redirect to {host}"),
+            Self::Unreadable(why) => write!(f, "the portal answered 200, but {why}"),
+        }
+    }
+}
+
+/// The host of a `Location`, made safe to show.
+pub(super) fn shown_host(location: &str) -> String {
+    match reqwest::Url::parse(location) {
+        Ok(url) => Shown(&url.origin().ascii_serialization()).to_string(),
+        Err(_relative_or_garbled) if location.starts_with('/') => "another path of the same host".to_owned(),
+        Err(_garbled) => "an address that cannot be read".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16) -> Fault {
+        Fault::Answered { status, body: ErrorBody::Other }
+    }
+
+    /// `reliability.md` §3.4, status by status: everything not listed as refused may have had its effect.
+    #[test]
+    fn only_the_listed_statuses_prove_that_nothing_was_sent() {
+        for status in 201..600 {
+            let listed = matches!(status, 400 | 401 | 402 | 403 | 404 | 405 | 411 | 413 | 414 | 415 | 421);
+            let expected = if listed { Effect::Rejected } else { Effect::Unknown };
+            assert_eq!(answered(status).effect(), expected, "{status}");
+        }
+        assert_eq!(Fault::Lost(Loss::TimedOut).effect(), Effect::Unknown);
+        assert_eq!(Fault::Lost(Loss::Broke).effect(), Effect::Unknown);
+        assert_eq!(Fault::Unreadable("it is not JSON").effect(), Effect::Unknown);
+        assert_eq!(Fault::Redirected { status: 307, host: String::new() }.effect(), Effect::Unknown);
+        assert_eq!(Fault::NotSent { why: String::new(), for_good: false }.effect(), Effect::NoneYet);
+    }
+
+    #[test]
+    fn a_question_is_asked_again_only_where_the_answer_may_change() {
+        for status in [400, 401, 402, 403, 404, 405, 410] {
+            assert!(!answered(status).worth_asking_again(), "{status}");
+        }
+        for status in [408, 425, 500, 502, 503, 504] {
+            assert!(answered(status).worth_asking_again(), "{status}");
+        }
+        let passing = |passing| Fault::Answered { status: 403, body: ErrorBody::Envelope { message: String::new(), passing } };
+        assert!(passing(true).worth_asking_again());
+        assert!(!passing(false).worth_asking_again());
+        assert!(!Fault::NotSent { why: String::new(), for_good: true }.worth_asking_again());
+    }
+
+    #[test]
+    fn a_location_is_shown_by_its_origin_only() {
+        assert_eq!(shown_host("https://other.example/x?Key=secret"), "https://other.example");
+        assert_eq!(shown_host("/login"), "another path of the same host");
+        assert_eq!(shown_host("\u{1b}]8;;"), "an address that cannot be read");
+    }
+}

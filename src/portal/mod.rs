@@ -1,0 +1,318 @@
+//! The client of a portal: each call it makes, and how each can end. One call here is one request on the wire.
+//!
+//! Absent on purpose: retries, redirects, cookies and waiting. Nothing below this module sends a request a second
+//! time (`reqwest::retry::never`; what remains in the HTTP stack re-sends only a request of which no byte was
+//! written), and nothing in it knows of pace, ledger or rows. Congratulations have a client of their own: no body
+//! decoder, and connections that were idle for longer than two seconds are not used again.
+
+mod envelope;
+mod fault;
+
+use std::{error::Error as _, fs, io, path::PathBuf, time::Duration};
+
+use reqwest::{
+    Certificate, Client, ClientBuilder, Method, Proxy, Response, Url,
+    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION},
+};
+
+pub use self::{
+    envelope::{Account, AccountStatus, InviteLink, LinkAnswer, Page},
+    fault::{Effect, ErrorBody, Fault, Loss},
+};
+use crate::{
+    origin::PortalAddress,
+    pace::Refusal,
+    secret::Secret,
+    user::{Email, EmployeeType, UserId},
+};
+
+/// The largest body that is read of an answer, decoded, in bytes; what is beyond is never fetched.
+pub const MAX_BODY: usize = 8 << 20;
+/// The largest body that is read of an answer to a congratulation, or of one that is no success, in bytes.
+pub const MAX_SMALL_BODY: usize = 1 << 20;
+/// How many users a page of the listing holds at the most (`docspace-contract.md` §6.2).
+pub const PAGE_SIZE: u32 = 100;
+/// A connection that was idle for longer is not used for a congratulation (`reliability.md` Q12).
+const FRESH_FOR: Duration = Duration::from_secs(2);
+/// The vendor's web server closes idle connections after 65 s; a question retires them well before.
+const IDLE_FOR: Duration = Duration::from_secs(30);
+/// The longest that making a connection may take; always less than the whole request may, so that "not sent" can be
+/// told from "lost" (`reliability.md` §3.6).
+const CONNECT_FOR: Duration = Duration::from_secs(10);
+
+/// How to reach a portal.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// Its public address.
+    pub address: PortalAddress,
+    /// The administrator's key or token.
+    pub key: Secret,
+    /// The longest that one request may take, from its start to the answer's last byte.
+    pub timeout: Duration,
+    /// A certificate authority to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// A proxy to go through, by CONNECT. Never for loopback.
+    pub proxy: Option<Url>,
+}
+
+/// Why no client could be made: nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The CA file could not be read or holds no certificate.
+    #[error("cannot use the certificate authority in {}: {why}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The proxy cannot be used.
+    #[error("cannot use the proxy: {0}")]
+    Proxy(String),
+    /// The TLS side could not be set up.
+    #[error(
+        "cannot set up encrypted connections: {0}; if this machine has no certificate store, install one (the package \
+         ca-certificates) or name a certificate authority with --ca-file"
+    )]
+    Tls(String),
+    /// The key cannot be sent.
+    #[error("the key cannot be sent in a header")]
+    Key,
+}
+
+/// A portal, reachable. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Portal {
+    address: PortalAddress,
+    key: Secret,
+    masked: Vec<Secret>,
+    reads: Client,
+    writes: Client,
+}
+
+/// Sets up the cryptography once for the process; later calls change nothing.
+pub fn install_crypto() {
+    // The error says that a provider is there already, which is what is wanted.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+impl Portal {
+    /// Makes the two clients. Nothing is sent.
+    pub fn new(access: Access) -> Result<Self, AccessError> {
+        install_crypto();
+        let authorization = access.key.authorization().ok_or(AccessError::Key)?;
+        let build = |builder: ClientBuilder| -> Result<Client, AccessError> {
+            let mut headers = HeaderMap::new();
+            headers.insert(reqwest::header::AUTHORIZATION, authorization.clone());
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            let mut builder = builder
+                .default_headers(headers)
+                .user_agent(concat!("onboard/", env!("CARGO_PKG_VERSION")))
+                .http1_only()
+                .retry(reqwest::retry::never())
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .tcp_nodelay(true)
+                .connect_timeout(CONNECT_FOR.min(access.timeout.mul_f64(0.9)))
+                .timeout(access.timeout)
+                .https_only(access.address.is_https())
+                .no_proxy();
+            if let Some(proxy) = access.proxy.as_ref().filter(|_| !access.address.is_loopback()) {
+                builder = builder.proxy(Proxy::all(proxy.clone()).map_err(|why| AccessError::Proxy(chain(&why)))?);
+            }
+            if let Some(path) = &access.ca_file {
+                for certificate in read_certificates(path)? {
+                    builder = builder.tls_certs_merge([certificate]);
+                }
+            } else if !access.address.is_https() {
+                // Plain HTTP to loopback needs no certificate store, and must not fail where there is none.
+                builder = builder.tls_certs_only(std::iter::empty());
+            }
+            builder.build().map_err(|why| AccessError::Tls(chain(&why)))
+        };
+        let reads = build(Client::builder().gzip(true).pool_idle_timeout(IDLE_FOR))?;
+        let writes = build(Client::builder().gzip(false).pool_idle_timeout(FRESH_FOR))?;
+        Ok(Self { address: access.address, masked: vec![access.key.clone()], key: access.key, reads, writes })
+    }
+
+    /// Masks one more secret (the portal's machine key) in whatever the portal says.
+    #[must_use]
+    pub fn masking(mut self, secret: Secret) -> Self {
+        self.masked.push(secret);
+        self
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &PortalAddress {
+        &self.address
+    }
+
+    /// Whether the secret in use is an API key, as against a token.
+    pub fn uses_api_key(&self) -> bool {
+        self.key.is_api_key()
+    }
+
+    /// The invitation link for an employee type (`docspace-contract.md` §3.1).
+    pub async fn invite_link(&self, kind: EmployeeType) -> Result<LinkAnswer, Fault> {
+        let body = self.get(&format!("/api/2.0/portal/users/invite/{kind}"), &[]).await?;
+        envelope::link(&body).map_err(Fault::Unreadable)
+    }
+
+    /// One user, by id (`docspace-contract.md` §3.2). The answer may be about somebody else: compare the id.
+    pub async fn account(&self, user: UserId) -> Result<Account, Fault> {
+        let body = self.get(&format!("/api/2.0/portal/users/{user}"), &[]).await?;
+        envelope::account(&body).map_err(Fault::Unreadable)
+    }
+
+    /// One user, by e-mail address (`docspace-contract.md` §6.1). The answer may be about somebody else.
+    pub async fn person(&self, email: &Email) -> Result<Account, Fault> {
+        let body = self.get("/api/2.0/people/email", &[("email", email.as_str())]).await?;
+        envelope::person(&body).map_err(Fault::Unreadable)
+    }
+
+    /// One page of the listing of all users, sorted by address since that is the stable order
+    /// (`docspace-contract.md` §6.5).
+    pub async fn page(&self, start: u64) -> Result<Page, Fault> {
+        let query = [
+            ("count", PAGE_SIZE.to_string()),
+            ("startIndex", start.to_string()),
+            ("sortBy", "email".to_owned()),
+            ("sortOrder", "ascending".to_owned()),
+            ("fields", "id,email,status,activationStatus".to_owned()),
+        ];
+        let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let body = self.get("/api/2.0/people/filter", &query).await?;
+        envelope::page(&body).map_err(Fault::Unreadable)
+    }
+
+    /// The portal's tenant number (`docspace-contract.md` §4), from the portal itself.
+    pub async fn tenant(&self) -> Result<i64, Fault> {
+        let portal = self.ask("/api/2.0/portal", &[]).await?;
+        let tenant = portal.get("tenantId").and_then(serde_json::Value::as_i64).filter(|tenant| *tenant > 0);
+        tenant.ok_or(Fault::Unreadable("it does not tell the tenant number"))
+    }
+
+    /// Any other question, for its `response` as it is.
+    pub async fn ask(&self, path: &str, query: &[(&str, &str)]) -> Result<serde_json::Value, Fault> {
+        let body = self.get(path, query).await?;
+        envelope::value(&body).map_err(Fault::Unreadable)
+    }
+
+    /// Sends the congratulation: the only call that cannot be taken back, and the only place that makes it
+    /// (`docspace-contract.md` §3.3). `Ok` means that the portal accepted it, not that a mail arrived.
+    pub async fn congratulate(&self, user: UserId, key: &str) -> Result<(), Fault> {
+        let mut url = self.address.join("/api/2.0/portal/sendcongratulations");
+        url.query_pairs_mut().append_pair("Userid", &user.to_string()).append_pair("Key", key);
+        let request = self.writes.request(Method::POST, url).header(CONTENT_LENGTH, 0);
+        let response = request.send().await.map_err(|error| fault_of(&error))?;
+        let body = self.body_of_success(response, MAX_SMALL_BODY).await?;
+        envelope::accepted(&body).map_err(Fault::Unreadable)
+    }
+
+    /// Sends a JSON body by POST or PUT, for its `response` as it is (`docspace-contract.md` §7).
+    pub async fn submit(&self, method: Method, path: &str, json: String) -> Result<serde_json::Value, Fault> {
+        let request = self
+            .writes
+            .request(method, self.address.join(path))
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(json);
+        let response = request.send().await.map_err(|error| fault_of(&error))?;
+        let body = self.body_of_success(response, MAX_BODY).await?;
+        envelope::value(&body).map_err(Fault::Unreadable)
+    }
+
+    async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Fault> {
+        let mut url = self.address.join(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let response = self.reads.get(url).send().await.map_err(|error| fault_of(&error))?;
+        self.body_of_success(response, MAX_BODY).await
+    }
+
+    /// Decides by the status first; reads at most `limit` bytes.
+    async fn body_of_success(&self, response: Response, limit: usize) -> Result<Vec<u8>, Fault> {
+        let status = response.status().as_u16();
+        if status == 200 {
+            if response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")) {
+                return Err(Fault::Unreadable("it is a web page, not the answer of a DocSpace portal"));
+            }
+            return bounded_body(response, limit).await;
+        }
+        let headers = response.headers();
+        if let Some(refusal) = refusal_of(status, headers) {
+            return Err(Fault::Refused(refusal));
+        }
+        if (300..400).contains(&status) {
+            let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            return Err(Fault::Redirected { status, host: fault::shown_host(location) });
+        }
+        // The status is known; a body that cannot be had changes nothing about it.
+        let body = bounded_body(response, MAX_SMALL_BODY).await.unwrap_or_default();
+        let body = envelope::error_body(&body, |text| {
+            self.masked.iter().fold(text.to_owned(), |text, secret| secret.mask(&text))
+        });
+        Err(Fault::Answered { status, body })
+    }
+}
+
+/// A refusal by a limiter: 429, or 503 that says when to come back.
+fn refusal_of(status: u16, headers: &HeaderMap) -> Option<Refusal> {
+    let get = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    Refusal::from_headers(status, get, get(DATE.as_str()))
+}
+
+async fn bounded_body(mut response: Response, limit: usize) -> Result<Vec<u8>, Fault> {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let mut body = Vec::with_capacity(announced.min(64 << 10));
+    while let Some(chunk) = response.chunk().await.map_err(|error| fault_of(&error))? {
+        if body.len() + chunk.len() > limit {
+            return Err(Fault::Unreadable("its body is too large to be that of a DocSpace portal"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Sorts an error of the HTTP stack. Its text is used only where no URL is in it: URLs hold user ids and keys.
+fn fault_of(error: &reqwest::Error) -> Fault {
+    if error.is_connect() {
+        return not_sent(error);
+    }
+    if error.is_builder() {
+        return Fault::NotSent { why: "the request could not be made".to_owned(), for_good: true };
+    }
+    if error.is_timeout() { Fault::Lost(Loss::TimedOut) } else { Fault::Lost(Loss::Broke) }
+}
+
+fn not_sent(error: &reqwest::Error) -> Fault {
+    // The first cause below reqwest's own text, which alone holds the URL.
+    let Some(cause) = error.source() else {
+        return Fault::NotSent { why: "no connection".to_owned(), for_good: false };
+    };
+    let text = crate::display::Shown(&chain(cause)).to_string();
+    let for_good = text.contains("certificate");
+    let why = if error.is_timeout() { "no connection within the time limit".to_owned() } else { text };
+    Fault::NotSent { why, for_good }
+}
+
+/// An error and its causes, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !texts.iter().any(|said| said.contains(&text)) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    texts.join(": ")
+}
+
+fn read_certificates(path: &std::path::Path) -> Result<Vec<Certificate>, AccessError> {
+    let bad = |why: String| AccessError::CaFile { path: path.to_owned(), why };
+    let pem = fs::read(path).map_err(|error: io::Error| bad(error.to_string()))?;
+    let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| bad(chain(&error)))?;
+    if certificates.is_empty() { Err(bad("it holds no certificate in PEM form".to_owned())) } else { Ok(certificates) }
+}

@@ -1,0 +1,269 @@
+//! Secrets: an administrator's key or token, and the portal's machine key. They cannot be printed, are wiped when
+//! dropped, and are masked in any text that a portal sends back.
+//!
+//! Absent on purpose: any way to give a secret as an argument's value (process lists and shell histories keep those),
+//! and any `Display`.
+
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
+use sha2::{Digest, Sha256};
+
+/// The longest secret that is taken, in bytes: a portal's header buffer is 8 KiB.
+const MAX_BYTES: usize = 4096;
+/// Any run of this many characters of a secret is masked where it turns up.
+const MASKED_RUN: usize = 8;
+
+/// A secret text. `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+/// Why a secret could not be had. No variant holds the secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file could not be read.
+    #[error("cannot read the {what} from {}: {source}", path.display())]
+    Unreadable {
+        /// What was looked for.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The command could not be run.
+    #[error("the command that prints the {what} could not be run: {source}")]
+    CommandNotRun {
+        /// What was looked for.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The command failed.
+    #[error("the command that prints the {what} ended with {status}")]
+    CommandFailed {
+        /// What was looked for.
+        what: &'static str,
+        /// How it ended.
+        status: std::process::ExitStatus,
+    },
+    /// Nothing there.
+    #[error("the {0} is empty")]
+    Empty(&'static str),
+    /// Longer than any key.
+    #[error("the {0} is longer than {MAX_BYTES} bytes: that is no key")]
+    TooLong(&'static str),
+    /// A blank, a control character or anything beyond ASCII.
+    #[error("the {what} contains an invalid character at position {position}: only visible ASCII characters can be sent")]
+    InvalidCharacter {
+        /// What was looked for.
+        what: &'static str,
+        /// Counted from 1.
+        position: usize,
+    },
+}
+
+impl Secret {
+    /// A secret from its text; one final line end is cut off.
+    fn from_bytes(what: &'static str, mut bytes: Vec<u8>, any_character: bool) -> Result<Self, SecretError> {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        bytes.zeroize();
+        let mut text = text;
+        if text.ends_with('\n') {
+            text.pop();
+        }
+        if text.ends_with('\r') {
+            text.pop();
+        }
+        let verdict = if text.is_empty() {
+            Err(SecretError::Empty(what))
+        } else if text.len() > MAX_BYTES {
+            Err(SecretError::TooLong(what))
+        } else if let Some(position) = text.chars().position(|c| !any_character && !c.is_ascii_graphic()) {
+            Err(SecretError::InvalidCharacter { what, position: position + 1 })
+        } else {
+            Ok(())
+        };
+        match verdict {
+            Ok(()) => Ok(Self(SecretString::from(text))),
+            Err(error) => {
+                text.zeroize();
+                Err(error)
+            }
+        }
+    }
+
+    /// From the environment or a test.
+    pub fn new(what: &'static str, text: String) -> Result<Self, SecretError> {
+        Self::from_bytes(what, text.into_bytes(), false)
+    }
+
+    /// From a file.
+    pub fn read(what: &'static str, path: &Path) -> Result<Self, SecretError> {
+        let bytes =
+            fs::read(path).map_err(|source| SecretError::Unreadable { what, path: path.to_owned(), source })?;
+        Self::from_bytes(what, bytes, false)
+    }
+
+    /// A portal's machine key: any characters (`docspace-contract.md` §4 says how they are read), line ends cut off.
+    pub fn read_machine_key(path: &Path) -> Result<Self, SecretError> {
+        let what = "machine key";
+        let mut bytes =
+            fs::read(path).map_err(|source| SecretError::Unreadable { what, path: path.to_owned(), source })?;
+        while bytes.last().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) {
+            bytes.pop();
+        }
+        Self::from_bytes(what, bytes, true)
+    }
+
+    /// What a command prints on its standard output (a password manager, say); run by the shell.
+    pub fn from_command(what: &'static str, command: &str) -> Result<Self, SecretError> {
+        let mut shell = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
+        let output = shell
+            .arg(if cfg!(windows) { "/C" } else { "-c" })
+            .arg(command)
+            .stdin(Stdio::inherit())
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|source| SecretError::CommandNotRun { what, source })?;
+        if !output.status.success() {
+            return Err(SecretError::CommandFailed { what, status: output.status });
+        }
+        Self::from_bytes(what, output.stdout, false)
+    }
+
+    /// The text itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// The value of the `Authorization` header: `Bearer` before an API key (`sk-…`), anything else as it is
+    /// (`docspace-contract.md` §2.1). Marked sensitive. `None` never occurs for a secret that was checked.
+    pub fn authorization(&self) -> Option<HeaderValue> {
+        let key = self.expose();
+        let mut text = if key.starts_with("sk-") { format!("Bearer {key}") } else { key.to_owned() };
+        let value = HeaderValue::from_str(&text).ok();
+        text.zeroize();
+        value.map(|mut value| {
+            value.set_sensitive(true);
+            value
+        })
+    }
+
+    /// Whether this is an API key, as against a token of the portal's login call.
+    pub fn is_api_key(&self) -> bool {
+        self.expose().starts_with("sk-")
+    }
+
+    /// Eight bytes that tell accounts apart in the ledger. A key has 256 random bits: nobody finds it from these.
+    pub fn fingerprint(&self) -> [u8; 8] {
+        let mut hasher = Sha256::new();
+        hasher.update(b"onboard account fingerprint 1\0");
+        hasher.update(self.expose().as_bytes());
+        let mut short = [0; 8];
+        short.copy_from_slice(hasher.finalize().get(..8).unwrap_or(&[0; 8]));
+        short
+    }
+
+    /// Masks every run of eight or more characters of this secret in a text; a short secret is masked whole.
+    pub fn mask(&self, text: &str) -> String {
+        let secret = self.expose();
+        let run = MASKED_RUN.min(secret.len());
+        let bytes = text.as_bytes();
+        let secret = secret.as_bytes();
+        let mut masked = vec![false; bytes.len()];
+        for (start, window) in bytes.windows(run).enumerate() {
+            if secret.windows(run).any(|piece| piece.eq_ignore_ascii_case(window)) {
+                masked.iter_mut().skip(start).take(run).for_each(|mark| *mark = true);
+            }
+        }
+        let mut shown = String::with_capacity(text.len());
+        let mut inside = false;
+        for (at, c) in text.char_indices() {
+            let hidden = masked.get(at).copied().unwrap_or(false);
+            if hidden && !inside {
+                shown.push_str("[redacted]");
+            } else if !hidden {
+                shown.push(c);
+            }
+            inside = hidden;
+        }
+        shown
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Whether others than its owner can read a file; with the mode, for the warning. Never on platforms without modes.
+pub fn readable_by_others(path: &Path) -> Option<u32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let metadata = fs::metadata(path).ok()?;
+        let mode = metadata.permissions().mode() & 0o777;
+        // A key that a command feeds through a pipe is readable by nobody else, whatever the pipe's mode says.
+        (metadata.is_file() && mode & 0o044 != 0).then_some(mode)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn secret(text: &str) -> Secret {
+        Secret::new("API key", text.to_owned()).expect("a usable key")
+    }
+
+    #[test]
+    fn a_secret_shows_nothing_of_itself() {
+        assert_eq!(format!("{:?}", secret("sk-0123456789abcdef")), "[redacted]");
+        let header = secret("sk-0123456789abcdef").authorization().expect("a header");
+        assert_eq!(format!("{header:?}"), "Sensitive");
+    }
+
+    #[test]
+    fn an_api_key_is_a_bearer_and_a_token_goes_as_it_is() {
+        let header = |key| secret(key).authorization().and_then(|value| value.to_str().map(str::to_owned).ok());
+        assert_eq!(header("sk-ab"), Some("Bearer sk-ab".to_owned()));
+        assert_eq!(header("token"), Some("token".to_owned()));
+    }
+
+    #[test]
+    fn one_line_end_is_cut_and_anything_else_odd_is_named_by_its_place() {
+        assert_eq!(secret("abc\r\n").expose(), "abc");
+        assert!(matches!(Secret::new("API key", "\n".into()), Err(SecretError::Empty(_))));
+        for (text, at) in [("a b", 2), ("ab\n\n", 3), ("é", 1)] {
+            let error = Secret::new("API key", text.into()).expect_err("refused");
+            assert!(matches!(error, SecretError::InvalidCharacter { position, .. } if position == at), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_run_of_eight_characters_survives_masking(
+            key in "[a-z0-9]{12,40}", before in ".{0,20}", after in ".{0,20}", from in 0usize..4, len in 8usize..12,
+        ) {
+            let piece: String = key.chars().skip(from).take(len).collect();
+            let masked = secret(&key).mask(&format!("{before}{piece}{after}"));
+            for start in 0..=key.len() - 8 {
+                prop_assert!(!masked.contains(&key[start..start + 8]));
+            }
+        }
+    }
+}
