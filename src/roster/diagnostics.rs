@@ -1,0 +1,126 @@
+//! Problems of a roster, shown as compilers show theirs: the line, the cell under a caret, what would be right.
+
+use std::io::{self, Write};
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+use super::{Columns, Problem, Record, Roster, Row};
+use crate::display::Shown;
+
+/// So many problems are shown in full; the rest is counted.
+pub const IN_FULL: usize = 20;
+/// The longest line that is shown whole, in characters; of a longer one only the cell is shown.
+const LONGEST_LINE: usize = 160;
+
+/// How problems are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people, with colour or without.
+    Text {
+        /// Whether colour may be used.
+        colour: bool,
+    },
+    /// A JSON object a line.
+    Json,
+    /// Annotations of GitHub Actions.
+    Github,
+}
+
+/// Writes every problem of a roster (text: the first ones in full); returns how many rows are bad.
+pub fn write(roster: &Roster, path: &str, format: Format, out: &mut dyn Write) -> io::Result<usize> {
+    let mut bad = 0;
+    roster.for_each(|number, _row: &Row, record, problem| -> io::Result<()> {
+        let Some(problem) = problem else { return Ok(()) };
+        bad += 1;
+        match format {
+            Format::Text { colour } if bad <= IN_FULL => {
+                writeln!(out, "{}\n", text(&problem, record, roster, path, colour))
+            }
+            Format::Text { .. } => Ok(()),
+            Format::Json => writeln!(out, "{}", json(number, &problem, record, roster.columns())),
+            Format::Github => writeln!(out, "{}", github(&problem, record, roster.columns(), path)),
+        }
+    })?;
+    if let (Format::Text { .. }, more @ 1..) = (format, bad.saturating_sub(IN_FULL)) {
+        writeln!(out, "… and {more} more bad row{}", if more == 1 { "" } else { "s" })?;
+    }
+    Ok(bad)
+}
+
+/// A problem under a picture of its line.
+fn text(problem: &Problem, record: &Record, roster: &Roster, path: &str, colour: bool) -> String {
+    let (mut line, mut span) = picture(record, problem.column, roster.delimiter());
+    if line.chars().count() > LONGEST_LINE {
+        line = line.get(span.clone()).unwrap_or_default().to_owned();
+        span = 0..line.len();
+    }
+    let mut title = problem.what.clone();
+    if let Some(name) = problem.column.and_then(|column| roster.columns().names.get(column)) {
+        title = format!("column {}: {title}", Shown(name));
+    }
+    let label = problem.help.clone().unwrap_or_default();
+    let annotation = AnnotationKind::Primary.span(span).label(label);
+    let number = usize::try_from(record.line).unwrap_or(usize::MAX);
+    let snippet = Snippet::source(line.as_str()).line_start(number).path(path).annotation(annotation);
+    let report = [Level::ERROR.primary_title(title.as_str()).element(snippet)];
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    renderer.render(&report)
+}
+
+/// The record as a line of text, safe to show, and where the cell stands in it (the whole line without one).
+fn picture(record: &Record, column: Option<usize>, delimiter: char) -> (String, std::ops::Range<usize>) {
+    let mut line = String::new();
+    let mut span = None;
+    for (number, cell) in record.cells().enumerate() {
+        if number > 0 {
+            line.push(if delimiter == '\t' { ' ' } else { delimiter });
+        }
+        let start = line.len();
+        line.push_str(&Shown(cell).to_string());
+        if Some(number) == column {
+            // An empty cell still gets its caret.
+            span = Some(start..line.len().max(start + 1));
+        }
+    }
+    if let Some(span) = &span
+        && line.len() < span.end
+    {
+        line.push(' ');
+    }
+    let whole = 0..line.len();
+    (line, span.unwrap_or(whole))
+}
+
+fn json(number: usize, problem: &Problem, record: &Record, columns: &Columns) -> serde_json::Value {
+    let name = problem.column.and_then(|column| columns.names.get(column));
+    serde_json::json!({
+        "row": number + 1,
+        "line": record.line,
+        "column": name,
+        "cell": problem.column.map(|column| Shown(record.cell(column)).to_string()),
+        "message": problem.what,
+        "help": problem.help,
+    })
+}
+
+fn github(problem: &Problem, record: &Record, columns: &Columns, path: &str) -> String {
+    let name = problem.column.and_then(|column| columns.names.get(column)).map_or("row", String::as_str);
+    let help = problem.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+    format!(
+        "::error file={},line={},title={}::{}",
+        property(path),
+        record.line,
+        property(&format!("roster, column {}", Shown(name))),
+        message(&format!("{}{help}", problem.what))
+    )
+}
+
+/// A message of a workflow command.
+fn message(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property of a workflow command.
+fn property(text: &str) -> String {
+    message(text).replace(':', "%3A").replace(',', "%2C")
+}

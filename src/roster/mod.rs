@@ -1,0 +1,406 @@
+//! The roster: who is to be onboarded, from whatever file a spreadsheet wrote.
+//!
+//! It is read once, at the start, into a copy that nobody else can change; what is kept in memory of a row is its user,
+//! its type and its state, never its cells. Those are read again from the copy when the results are written. Reading
+//! never fails for a row: a row that cannot be used is `invalid`, and the others go on.
+
+pub mod diagnostics;
+mod header;
+mod records;
+mod row;
+mod spool;
+
+use std::{
+    cell::RefCell,
+    convert::Infallible,
+    fmt,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::PathBuf,
+    str::FromStr,
+};
+
+pub use self::{
+    header::Columns,
+    records::{MAX_CELL, MAX_COLUMNS, MAX_RECORD, Record},
+    row::Problem,
+};
+use self::{
+    records::{Records, RecordsError},
+    spool::{Encoding, Spool},
+};
+use crate::{
+    outcome::Outcome,
+    user::{Email, EmailDigest, EmployeeType, UserId},
+};
+
+/// Where a roster comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Standard input: `-`.
+    Stdin,
+    /// A file.
+    Path(PathBuf),
+}
+
+impl FromStr for Source {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(if text == "-" { Self::Stdin } else { Self::Path(PathBuf::from(text)) })
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("standard input"),
+            Self::Path(path) => f.write_str(&spool::shown(path)),
+        }
+    }
+}
+
+/// Why a roster cannot be used at all. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum RosterError {
+    /// It cannot be opened.
+    #[error("cannot read the roster {}: {source}", spool::shown(path))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It is a folder.
+    #[error("the roster {} is a directory; give a CSV file in it", spool::shown(.0))]
+    Directory(PathBuf),
+    /// Reading it broke off.
+    #[error("reading the roster from {name} broke off: {source}")]
+    Broke {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It could not be copied.
+    #[error("cannot keep a copy of the roster in the temporary directory: {source}")]
+    Spool {
+        /// Why not.
+        source: io::Error,
+    },
+    /// It is no text.
+    #[error("the roster {name} is no CSV text: it is {what}")]
+    NotText {
+        /// Its name.
+        name: String,
+        /// What it looks like.
+        what: &'static str,
+    },
+    /// There is nothing in it.
+    #[error("the roster is empty; expected a header with user_id and employee_type")]
+    Empty,
+    /// The header is larger than any.
+    #[error("the roster's header is too large; it holds at most 1 MiB and 16384 columns")]
+    HeaderTooLarge,
+    /// A needed column is not there.
+    #[error("the roster has no column `{missing}`; it has {found}{}", near.as_ref().map(|near| format!(" (is `{near}` meant?)")).unwrap_or_default())]
+    MissingColumn {
+        /// The column.
+        missing: &'static str,
+        /// Those that are there, made safe to show.
+        found: String,
+        /// One of nearly this name.
+        near: Option<String>,
+    },
+    /// Two headers mean the same.
+    #[error("the roster has two columns for {name}: `{first}` and `{second}`; rename or remove one")]
+    TwoColumns {
+        /// The column.
+        name: &'static str,
+        /// One header.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A quote is never closed.
+    #[error("the quote that opens on line {line} of the roster is never closed; close it, or double it if it is meant")]
+    OpenQuote {
+        /// The physical line, from 1.
+        line: u64,
+    },
+    /// More rows than can be counted.
+    #[error("the roster has more than 4 billion rows")]
+    TooManyRows,
+}
+
+/// What is kept of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The user, where the roster gives a usable id.
+    pub user: Option<UserId>,
+    /// The user's address, where the roster gives a usable one.
+    pub email: Option<EmailDigest>,
+    /// What the user is to become.
+    pub employee_type: Option<EmployeeType>,
+    /// Whether it can be used.
+    pub state: RowState,
+    /// The outcome of the run that wrote it, in a results file.
+    pub previous: Option<Outcome>,
+}
+
+/// Whether a row can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowState {
+    /// It can.
+    Valid,
+    /// It cannot.
+    Invalid,
+    /// It can, but the user stands in an earlier row, of this number (from 1).
+    Duplicate {
+        /// The first row of the user.
+        of: u32,
+    },
+}
+
+/// A roster, read.
+#[derive(Debug)]
+pub struct Roster {
+    spool: Spool,
+    delimiter: u8,
+    columns: Columns,
+    rows: Vec<Row>,
+    keys: Option<Texts>,
+    emails: Option<Texts>,
+}
+
+impl Roster {
+    /// Reads a roster to its end.
+    pub fn read(source: &Source) -> Result<Self, RosterError> {
+        let spool = Spool::copy(source)?;
+        let failed = |source| RosterError::Spool { source };
+        let delimiter = records::separator(spool.text().map_err(failed)?).map_err(failed)?;
+        let mut records = Records::new(spool.text().map_err(failed)?, delimiter);
+        let mut record = Record::default();
+        if !next(&mut records, &mut record)? {
+            return Err(RosterError::Empty);
+        }
+        if record.too_large {
+            return Err(RosterError::HeaderTooLarge);
+        }
+        let columns = Columns::read(record.cells().map(|name| name.trim().to_owned()).collect())?;
+        let mut roster = Self { spool, delimiter, rows: Vec::new(), keys: None, emails: None, columns };
+        roster.read_rows(&mut records, &mut record)?;
+        roster.mark_duplicates();
+        Ok(roster)
+    }
+
+    fn read_rows(&mut self, records: &mut Records, record: &mut Record) -> Result<(), RosterError> {
+        let failed = |source| RosterError::Spool { source };
+        let mut keys = self.columns.key.map(|_| TextsWriter::new()).transpose().map_err(failed)?;
+        let mut emails = self.columns.email.map(|_| TextsWriter::new()).transpose().map_err(failed)?;
+        while next(records, record)? {
+            if self.rows.len() >= u32::MAX as usize {
+                return Err(RosterError::TooManyRows);
+            }
+            let previous = self.columns.outcome.and_then(|column| record.cell(column).parse().ok());
+            let blank = Row { user: None, email: None, employee_type: None, state: RowState::Invalid, previous };
+            let parsed = row::parse(record, &self.columns).ok();
+            if let Some(keys) = &mut keys {
+                keys.push(parsed.as_ref().and_then(|parsed| parsed.key.as_deref())).map_err(failed)?;
+            }
+            if let Some(emails) = &mut emails {
+                emails.push(parsed.as_ref().and_then(|parsed| parsed.email.as_ref().map(Email::as_str))).map_err(failed)?;
+            }
+            self.rows.push(parsed.map_or(blank, |parsed| Row {
+                user: parsed.user,
+                email: parsed.email.as_ref().map(Email::digest),
+                employee_type: Some(parsed.employee_type),
+                state: RowState::Valid,
+                previous,
+            }));
+        }
+        self.keys = keys.map(TextsWriter::finish).transpose().map_err(failed)?;
+        self.emails = emails.map(TextsWriter::finish).transpose().map_err(failed)?;
+        Ok(())
+    }
+
+    /// Rows of one user after the first are duplicates: by id, and by address where one of the two has no id.
+    fn mark_duplicates(&mut self) {
+        let mut order: Vec<u32> = (0u32..).zip(&self.rows).filter(|(_, row)| row.user.is_some()).map(|(at, _)| at).collect();
+        self.mark_same(&mut order, |row| row.user.map(|user| *user.as_bytes()), |_, _| true);
+        let mut order: Vec<u32> = (0u32..)
+            .zip(&self.rows)
+            .filter(|(_, row)| row.email.is_some() && row.state == RowState::Valid)
+            .map(|(at, _)| at)
+            .collect();
+        self.mark_same(
+            &mut order,
+            |row| row.email.map(|email| email.0),
+            |leader, row| leader.user.is_none() || row.user.is_none(),
+        );
+    }
+
+    fn mark_same(
+        &mut self,
+        order: &mut [u32],
+        whose: impl Fn(&Row) -> Option<[u8; 16]>,
+        same: impl Fn(&Row, &Row) -> bool,
+    ) {
+        order.sort_unstable_by_key(|at| (self.rows.get(*at as usize).and_then(&whose), *at));
+        let mut leader: Option<u32> = None;
+        for at in order {
+            let (Some(row), lead) = (self.rows.get(*at as usize), leader.and_then(|lead| self.rows.get(lead as usize)))
+            else {
+                continue;
+            };
+            match (leader, lead) {
+                (Some(number), Some(lead)) if whose(lead) == whose(row) && same(lead, row) => {
+                    if let Some(row) = self.rows.get_mut(*at as usize) {
+                        row.state = RowState::Duplicate { of: number + 1 };
+                    }
+                }
+                _ => leader = Some(*at),
+            }
+        }
+    }
+
+    /// The rows, in the roster's order; row `i` here is row `i + 1` for people.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// What should be said once about the file.
+    pub fn warning(&self) -> Option<&'static str> {
+        (self.spool.encoding == Encoding::Windows1252).then_some(
+            "the roster is not valid UTF-8 and was read as windows-1252; if names look wrong, save it as UTF-8",
+        )
+    }
+
+    /// The SHA-256 of the file's bytes.
+    pub fn sha256(&self) -> [u8; 32] {
+        self.spool.sha256
+    }
+
+    /// Whether it began with a byte-order mark.
+    pub fn has_bom(&self) -> bool {
+        self.spool.has_bom
+    }
+
+    /// Whether it is a results file.
+    pub fn is_results(&self) -> bool {
+        self.columns.results.is_some()
+    }
+
+    /// The separator of its cells.
+    pub fn delimiter(&self) -> char {
+        char::from(self.delimiter)
+    }
+
+    /// The address of a row (from 0).
+    pub fn email(&self, row: usize) -> io::Result<Option<Email>> {
+        let text = self.emails.as_ref().map_or(Ok(None), |texts| texts.get(row))?;
+        Ok(text.and_then(|text| text.parse().ok()))
+    }
+
+    /// The congratulation key of a row (from 0), where it has its own.
+    pub fn key(&self, row: usize) -> io::Result<Option<String>> {
+        self.keys.as_ref().map_or(Ok(None), |texts| texts.get(row))
+    }
+
+    /// Reads all rows again, in order: each with its record, and its problem where it has one.
+    pub fn for_each<E: From<io::Error>>(
+        &self,
+        mut visit: impl FnMut(usize, &Row, &Record, Option<Problem>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut records = Records::new(self.spool.text()?, self.delimiter);
+        let mut record = Record::default();
+        let mut header = true;
+        let mut rows = self.rows.iter().enumerate();
+        loop {
+            match records.read(&mut record) {
+                Ok(true) if header => header = false,
+                Ok(true) => {
+                    let Some((number, row)) = rows.next() else { break };
+                    let problem =
+                        (row.state == RowState::Invalid).then(|| row::parse(&record, &self.columns).err()).flatten();
+                    visit(number, row, &record, problem)?;
+                }
+                Ok(false) => break,
+                Err(RecordsError::Io(error)) => return Err(error.into()),
+                Err(RecordsError::OpenQuote(_)) => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn next(records: &mut Records, record: &mut Record) -> Result<bool, RosterError> {
+    records.read(record).map_err(|error| match error {
+        RecordsError::Io(source) => RosterError::Spool { source },
+        RecordsError::OpenQuote(line) => RosterError::OpenQuote { line },
+    })
+}
+
+/// Texts of rows that are needed one by one, in a file rather than in memory.
+#[derive(Debug)]
+struct Texts {
+    file: RefCell<File>,
+    /// Where each row's text begins; where the next begins, it ends.
+    starts: Vec<u64>,
+}
+
+impl Texts {
+    fn get(&self, row: usize) -> io::Result<Option<String>> {
+        let (Some(start), Some(end)) = (self.starts.get(row), self.starts.get(row + 1)) else { return Ok(None) };
+        if start == end {
+            return Ok(None);
+        }
+        let mut file = self.file.borrow_mut();
+        file.seek(SeekFrom::Start(*start))?;
+        let mut bytes = vec![0; usize::try_from(end - start).map_err(io::Error::other)?];
+        file.read_exact(&mut bytes)?;
+        String::from_utf8(bytes).map(Some).map_err(io::Error::other)
+    }
+}
+
+struct TextsWriter {
+    file: io::BufWriter<File>,
+    starts: Vec<u64>,
+    at: u64,
+}
+
+impl TextsWriter {
+    fn new() -> io::Result<Self> {
+        Ok(Self { file: io::BufWriter::new(tempfile::tempfile()?), starts: vec![0], at: 0 })
+    }
+
+    fn push(&mut self, text: Option<&str>) -> io::Result<()> {
+        let bytes = text.unwrap_or_default().as_bytes();
+        self.file.write_all(bytes)?;
+        self.at += u64::try_from(bytes.len()).map_err(io::Error::other)?;
+        self.starts.push(self.at);
+        Ok(())
+    }
+
+    fn finish(self) -> io::Result<Texts> {
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        Ok(Texts { file: RefCell::new(file), starts: self.starts })
+    }
+}
+
+/// A roster to start from: one example of each type, marked as such.
+pub const TEMPLATE: &str = "\
+user_id,employee_type,name,note
+11111111-1111-4111-8111-111111111111,Guest,Example Guest,example: replace or delete this row
+22222222-2222-4222-8222-222222222222,User,Example User,example: replace or delete this row
+33333333-3333-4333-8333-333333333333,RoomAdmin,Example Room Admin,example: replace or delete this row
+44444444-4444-4444-8444-444444444444,DocSpaceAdmin,Example DocSpace Admin,example: replace or delete this row
+";
+
+#[cfg(test)]
+mod tests;

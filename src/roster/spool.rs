@@ -1,0 +1,240 @@
+//! The roster as it was when the run began: copied byte for byte, whatever it is (a file that grows or is replaced, a
+//! pipe, standard input), while its encoding is learned.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+    str,
+};
+
+use encoding_rs::{Decoder, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use sha2::{Digest, Sha256};
+
+use super::{RosterError, Source};
+use crate::display::Shown;
+
+const CHUNK: usize = 64 << 10;
+
+/// How the roster's bytes become text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Utf8,
+    Utf16Le,
+    Utf16Be,
+    /// What Excel writes where it does not write UTF-8.
+    Windows1252,
+}
+
+/// The copy.
+#[derive(Debug)]
+pub(super) struct Spool {
+    file: File,
+    pub(super) encoding: Encoding,
+    pub(super) has_bom: bool,
+    pub(super) sha256: [u8; 32],
+}
+
+impl Spool {
+    pub(super) fn copy(source: &Source) -> Result<Self, RosterError> {
+        match source {
+            Source::Stdin => Self::copy_from(&mut io::stdin().lock(), "standard input"),
+            Source::Path(path) => {
+                let unreadable = |source| RosterError::Unreadable { path: path.clone(), source };
+                if path.is_dir() {
+                    return Err(RosterError::Directory(path.clone()));
+                }
+                let mut file = File::open(path).map_err(unreadable)?;
+                Self::copy_from(&mut file, &shown(path))
+            }
+        }
+    }
+
+    fn copy_from(source: &mut dyn Read, name: &str) -> Result<Self, RosterError> {
+        let spool_error = |source| RosterError::Spool { source };
+        let mut file = tempfile::tempfile().map_err(spool_error)?;
+        let mut hasher = Sha256::new();
+        let mut utf8 = Utf8Check::default();
+        let mut head: Vec<u8> = Vec::new();
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let read = match source.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(source) => return Err(RosterError::Broke { name: name.to_owned(), source }),
+            };
+            let bytes = chunk.get(..read).unwrap_or_default();
+            if head.len() < 4096 {
+                head.extend(bytes.iter().take(4096 - head.len()));
+                not_a_roster(&head, name)?;
+            }
+            hasher.update(bytes);
+            utf8.feed(bytes);
+            file.write_all(bytes).map_err(spool_error)?;
+        }
+        let (encoding, bom) = match head.as_slice() {
+            [0xef, 0xbb, 0xbf, ..] if utf8.is_valid() => (Encoding::Utf8, 3),
+            [0xff, 0xfe, ..] => (Encoding::Utf16Le, 2),
+            [0xfe, 0xff, ..] => (Encoding::Utf16Be, 2),
+            // Text without a mark: the first characters of a header are ASCII.
+            [1..=255, 0, 1..=255, 0, ..] => (Encoding::Utf16Le, 0),
+            [0, 1..=255, 0, 1..=255, ..] => (Encoding::Utf16Be, 0),
+            _ if utf8.is_valid() => (Encoding::Utf8, 0),
+            _ => (Encoding::Windows1252, 0),
+        };
+        if encoding != Encoding::Utf16Le && encoding != Encoding::Utf16Be && head.contains(&0) {
+            return Err(RosterError::NotText { name: name.to_owned(), what: "a binary file" });
+        }
+        Ok(Self { file, encoding, has_bom: bom > 0, sha256: hasher.finalize().into() })
+    }
+
+    /// The text from its start, as UTF-8, without a byte-order mark.
+    pub(super) fn text(&self) -> io::Result<Text> {
+        let mut file = self.file.try_clone()?;
+        let skip = match self.encoding {
+            Encoding::Utf8 if self.has_bom => 3,
+            Encoding::Utf16Le | Encoding::Utf16Be if self.has_bom => 2,
+            Encoding::Utf8 | Encoding::Utf16Le | Encoding::Utf16Be | Encoding::Windows1252 => 0,
+        };
+        file.seek(SeekFrom::Start(skip))?;
+        let decoder = match self.encoding {
+            Encoding::Utf8 => None,
+            Encoding::Utf16Le => Some(UTF_16LE.new_decoder_without_bom_handling()),
+            Encoding::Utf16Be => Some(UTF_16BE.new_decoder_without_bom_handling()),
+            Encoding::Windows1252 => Some(WINDOWS_1252.new_decoder_without_bom_handling()),
+        };
+        Ok(Text { file, decoder, raw: vec![0; CHUNK], start: 0, end: 0, over: false })
+    }
+}
+
+/// A reader of UTF-8, whatever the file holds.
+pub(super) struct Text {
+    file: File,
+    decoder: Option<Decoder>,
+    raw: Vec<u8>,
+    start: usize,
+    end: usize,
+    over: bool,
+}
+
+impl Read for Text {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let Some(decoder) = &mut self.decoder else { return self.file.read(into) };
+        loop {
+            if self.start == self.end && !self.over {
+                self.end = self.file.read(&mut self.raw)?;
+                self.start = 0;
+                self.over = self.end == 0;
+            }
+            let raw = self.raw.get(self.start..self.end).unwrap_or_default();
+            let (_, read, written, _) = decoder.decode_to_utf8(raw, into, self.over);
+            self.start += read;
+            if written > 0 || self.over {
+                return Ok(written);
+            }
+        }
+    }
+}
+
+/// Whether bytes that come in pieces are UTF-8.
+#[derive(Default)]
+struct Utf8Check {
+    invalid: bool,
+    rest: Vec<u8>,
+}
+
+impl Utf8Check {
+    fn feed(&mut self, bytes: &[u8]) {
+        if self.invalid {
+            return;
+        }
+        let mut bytes = bytes;
+        // A character that was cut: at most three bytes are kept, and at most four complete it.
+        while !self.rest.is_empty() {
+            let Some((first, others)) = bytes.split_first() else { return };
+            self.rest.push(*first);
+            bytes = others;
+            match str::from_utf8(&self.rest) {
+                Ok(_) => self.rest.clear(),
+                Err(error) if error.error_len().is_none() => {}
+                Err(_) => {
+                    self.invalid = true;
+                    return;
+                }
+            }
+        }
+        if let Err(error) = str::from_utf8(bytes) {
+            match error.error_len() {
+                None => self.rest.extend_from_slice(bytes.get(error.valid_up_to()..).unwrap_or_default()),
+                Some(_) => self.invalid = true,
+            }
+        }
+    }
+
+    fn is_valid(&self) -> bool {
+        !self.invalid && self.rest.is_empty()
+    }
+}
+
+/// Files that are given by mistake, known by their first bytes.
+fn not_a_roster(head: &[u8], name: &str) -> Result<(), RosterError> {
+    let what = match head {
+        [b'P', b'K', 3, 4, ..] => "an Excel workbook or another zip archive; save it as CSV first",
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => "an old Excel workbook; save it as CSV first",
+        [b'%', b'P', b'D', b'F', ..] => "a PDF",
+        [0x1f, 0x8b, ..] => "compressed (gzip); unpack it first",
+        [0x7f, b'E', b'L', b'F', ..] => "a program",
+        [0x89, b'P', b'N', b'G', ..] => "a picture",
+        _ => return Ok(()),
+    };
+    Err(RosterError::NotText { name: name.to_owned(), what })
+}
+
+pub(super) fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text_of(bytes: &[u8]) -> (Encoding, String) {
+        let spool = Spool::copy_from(&mut &*bytes, "test").expect("text");
+        let mut text = String::new();
+        spool.text().and_then(|mut reader| reader.read_to_string(&mut text)).expect("UTF-8");
+        (spool.encoding, text)
+    }
+
+    #[test]
+    fn whatever_excel_writes_becomes_text() {
+        let utf16 = |little: bool, mark: bool| -> Vec<u8> {
+            let text = if mark { "\u{feff}Zoë;x" } else { "Zoë;x" };
+            text.encode_utf16().flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
+        };
+        assert_eq!(text_of("Zoë;x".as_bytes()), (Encoding::Utf8, "Zoë;x".into()));
+        assert_eq!(text_of("\u{feff}Zoë;x".as_bytes()), (Encoding::Utf8, "Zoë;x".into()));
+        assert_eq!(text_of(b"Zo\xeb;x"), (Encoding::Windows1252, "Zoë;x".into()));
+        assert_eq!(text_of(&utf16(true, true)), (Encoding::Utf16Le, "Zoë;x".into()));
+        assert_eq!(text_of(&utf16(false, true)), (Encoding::Utf16Be, "Zoë;x".into()));
+        assert_eq!(text_of(&utf16(true, false)), (Encoding::Utf16Le, "Zoë;x".into()));
+    }
+
+    #[test]
+    fn files_given_by_mistake_are_named() {
+        for bytes in [&b"PK\x03\x04xxxx"[..], b"%PDF-1.7", b"\x1f\x8b\x08", b"user_id\0\x01\x02"] {
+            assert!(matches!(Spool::copy_from(&mut &*bytes, "x"), Err(RosterError::NotText { .. })), "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn utf8_in_pieces_is_judged_as_in_one(bytes in any::<Vec<u8>>(), cut in 1usize..7) {
+            let mut check = Utf8Check::default();
+            bytes.chunks(cut).for_each(|piece| check.feed(piece));
+            prop_assert_eq!(check.is_valid(), str::from_utf8(&bytes).is_ok());
+        }
+    }
+}
