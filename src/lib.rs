@@ -5,6 +5,7 @@
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub mod display;
+pub mod ledger;
 pub mod origin;
 pub mod outcome;
 pub mod pace;

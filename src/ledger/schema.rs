@@ -1,0 +1,98 @@
+//! What the ledger's file holds, and how older ones become new.
+
+use rusqlite::Connection;
+
+use super::LedgerError;
+
+/// `onbd`: tells our files from other SQLite databases.
+const APPLICATION_ID: i64 = 0x6f6e_6264;
+/// The version that this program writes.
+const VERSION: i64 = 1;
+
+/// One string for each step from a version to the next.
+const STEPS: [&str; 1] = ["
+CREATE TABLE portal (
+    id      INTEGER PRIMARY KEY,
+    origin  TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE run (
+    id          INTEGER PRIMARY KEY,
+    uuid        TEXT NOT NULL UNIQUE,
+    portal      INTEGER NOT NULL REFERENCES portal (id),
+    account     BLOB NOT NULL,
+    command     TEXT NOT NULL,
+    roster      TEXT NOT NULL,
+    roster_hash BLOB NOT NULL,
+    rows        INTEGER NOT NULL,
+    who         TEXT NOT NULL,
+    started_at  INTEGER NOT NULL,
+    ended_at    INTEGER,
+    exit_status INTEGER,
+    requests    INTEGER,
+    outcomes    TEXT
+) STRICT;
+CREATE TABLE attempt (
+    id          INTEGER PRIMARY KEY,
+    portal      INTEGER NOT NULL REFERENCES portal (id),
+    kind        INTEGER NOT NULL, -- 0: congratulation, by user id; 1: invitation, by digest of the address
+    subject     BLOB NOT NULL,
+    email       BLOB,
+    run         INTEGER NOT NULL REFERENCES run (id),
+    began_at    INTEGER NOT NULL, -- all times: milliseconds since 1970, UTC
+    state       TEXT NOT NULL CHECK (state IN ('intent', 'sent', 'no_effect', 'unknown')),
+    holds       INTEGER NOT NULL CHECK (holds IN (0, 1)), -- 1: no other attempt may begin
+    counted     INTEGER NOT NULL CHECK (counted IN (0, 1)), -- 1: the portal's daily limit counts it
+    ended_at    INTEGER,
+    http        INTEGER,
+    reason      TEXT,
+    decision    TEXT,
+    decided_by  TEXT,
+    decided_at  INTEGER
+) STRICT;
+-- The promise itself: no second attempt for a user while one may have had its effect.
+CREATE UNIQUE INDEX one_attempt_holds ON attempt (portal, kind, subject) WHERE holds = 1;
+CREATE TABLE window_use (
+    run     INTEGER NOT NULL REFERENCES run (id),
+    upto    INTEGER NOT NULL, -- requests of the run that may leave, in all
+    at      INTEGER NOT NULL
+) STRICT;
+"];
+
+/// Makes the schema, or brings an older one forward. Refuses what is no ledger, or a newer one.
+pub(super) fn prepare(connection: &mut Connection, path: &std::path::Path) -> Result<(), LedgerError> {
+    let broken = |error: rusqlite::Error| LedgerError::from_sqlite(path, &error);
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(broken)?;
+    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(broken)?;
+    check_identity(&transaction, path, version)?;
+    let done = usize::try_from(version).unwrap_or_default();
+    if done < STEPS.len() {
+        for step in STEPS.iter().skip(done) {
+            transaction.execute_batch(step).map_err(broken)?;
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(broken)?;
+        transaction.pragma_update(None, "user_version", VERSION).map_err(broken)?;
+    }
+    transaction.commit().map_err(broken)
+}
+
+/// Refuses what is no ledger of ours, or is newer than this program.
+pub(super) fn check_identity(
+    connection: &Connection,
+    path: &std::path::Path,
+    version: i64,
+) -> Result<(), LedgerError> {
+    let broken = |error: rusqlite::Error| LedgerError::from_sqlite(path, &error);
+    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(broken)?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(broken)?;
+    let is_ours = application == APPLICATION_ID && version > 0;
+    let is_new = application == 0 && version == 0 && tables == 0;
+    if !is_ours && !is_new {
+        return Err(LedgerError::NotALedger(path.to_owned()));
+    }
+    if version > VERSION {
+        return Err(LedgerError::Newer { path: path.to_owned(), version });
+    }
+    Ok(())
+}
