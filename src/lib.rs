@@ -16,3 +16,4 @@ pub mod roster;
 pub mod secret;
 pub mod signing;
 pub mod user;
+pub mod workflow;

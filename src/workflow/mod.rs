@@ -1,0 +1,172 @@
+//! What to ask next, and what became of each row: the decisions of a run, without I/O, clock or concurrency.
+//!
+//! A row that leads (the first valid one of its user) moves through these stages, and through no others:
+//!
+//! ```text
+//! due ──► asked ──► ready ──► sending ──► settled (sent, rejected, failed, unknown)
+//!  │        │  ▲      │ ▲        │
+//!  │        │  └──────┘ └────────┘ certainly no effect, worth another try; or the answer on the user grew old
+//!  │        ├──► waiting (--wait: not active yet) ──► due
+//!  └────────┴──► settled (not_active, failed, invalid, duplicate, not_attempted)
+//! ```
+//!
+//! Whoever drives a [`Job`] asks it for the next read and the next write, makes them at the pace that the portal
+//! allows, and tells it how they ended. It never says "send" twice for a user unless the first ending proves that
+//! nothing was sent; whether an earlier run sent something, the ledger says when the intent is recorded.
+
+mod backoff;
+mod breaker;
+mod contact;
+mod job;
+mod links;
+mod note;
+mod survey;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use self::{
+    breaker::{ALIKE, Manner},
+    contact::Unreachable,
+    job::{Job, Progress, RowEnd},
+};
+use crate::{pace::Moment, portal::Fault, user::EmployeeType};
+
+/// What the run is told to do.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Further tries of one request that certainly had no effect; refusals are not counted.
+    pub retries: u32,
+    /// How long a portal that answered before may be gone.
+    pub outage: Duration,
+    /// Congratulate at most so many people.
+    pub limit: Option<u64>,
+    /// So many writes are left of the day's, and when the first of them is free again.
+    pub daily_left: u64,
+    /// Keep checking users who are not active yet, for so long and so often.
+    pub wait: Option<Wait>,
+    /// Ask for the status of settled rows too.
+    pub refresh: bool,
+    /// Whether the portal's tenant number is needed for signing, and not known yet.
+    pub needs_tenant: bool,
+    /// Makes the jitter repeatable.
+    pub seed: u64,
+}
+
+/// How long and how often to look for users who are not active yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait {
+    /// From the start of the run.
+    pub at_most: Duration,
+    /// Between two looks.
+    pub poll: Duration,
+}
+
+/// A moment of the run, and what the clock on the wall says at it.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp {
+    /// Since the run's start.
+    pub now: Moment,
+    /// For people and records.
+    pub wall: Timestamp,
+}
+
+/// A question to the portal. Rows are numbered from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Call {
+    /// The invitation link of a type.
+    Link(EmployeeType),
+    /// The page of the listing that starts here.
+    Page(u64),
+    /// The account of this row's user, by id.
+    Account(u32),
+    /// The account of this row's user, by address.
+    Person(u32),
+    /// The portal's tenant number.
+    Tenant,
+}
+
+/// What an earlier run left in the ledger about a user, so that nothing is sent now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Earlier {
+    /// The portal accepted it.
+    Sent {
+        /// When.
+        at: Timestamp,
+        /// In which run.
+        run: String,
+    },
+    /// It may have been sent.
+    Unknown {
+        /// When.
+        at: Timestamp,
+        /// In which run.
+        run: String,
+        /// Why nobody knows.
+        why: String,
+    },
+}
+
+/// What the ledger has to record about an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The portal accepted it.
+    Sent,
+    /// Certainly no effect; `counted` where the portal's daily limit counts it all the same.
+    NoEffect {
+        /// Whether it passed the portal's limiters.
+        counted: bool,
+        /// Why.
+        why: String,
+    },
+    /// Nobody but the portal knows.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Why no further congratulation is sent in this run, while links and statuses are still learned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Closed {
+    /// The first ones were all refused alike.
+    RefusedAlike(Manner),
+    /// `--limit` is reached.
+    Limit,
+    /// `--daily-writes` is reached.
+    Daily,
+    /// The portal itself says that the day's writes are used up; it takes more after this time.
+    PortalsDaily(Option<Duration>),
+    /// Keys are to be signed, and the portal does not tell its tenant number.
+    NoTenant(String),
+}
+
+/// Why the run ends before its rows do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Halt {
+    /// 401: the key is not accepted.
+    KeyRefused,
+    /// 402: the portal is not paid for.
+    Unpaid,
+    /// Every question is refused by a gate before the call: scopes, an address list, maintenance.
+    Forbidden(Fault),
+    /// Every question meets 404 without the portal's envelope: suspended, or no DocSpace portal.
+    NoPortal,
+    /// The portal sends requests elsewhere.
+    Redirected {
+        /// Where, made safe to show.
+        host: String,
+    },
+    /// It cannot be reached.
+    Unreachable(Unreachable),
+    /// It refused everything for ten minutes, or asks to come back after more than a quarter of an hour.
+    TooBusy {
+        /// What it said, where it did.
+        come_back_after: Option<Duration>,
+    },
+    /// A signal asked for it.
+    Stopped,
+    /// The ledger can no longer be written.
+    Storage(String),
+}

@@ -1,0 +1,161 @@
+//! How the users' statuses are learned: from the pages of the listing, or one by one, whichever takes fewer requests.
+//!
+//! The first page tells how many users the portal has; from then on, after each page, the rest is asked for one by one
+//! as soon as that is no more than the pages that are left (`docspace-contract.md` §6).
+
+use crate::portal::PAGE_SIZE;
+
+/// From so many open questions on, the first page may save some.
+const WORTH_A_PAGE: u64 = 2;
+
+#[derive(Debug)]
+pub(super) enum Survey {
+    /// The first page was not asked for yet.
+    Unasked,
+    /// The first page is on its way; nothing is known before it is there.
+    Asking,
+    /// The portal has so many users; pages from here on were not asked for.
+    Paging { total: u64, next: u64, in_flight: u32 },
+    /// What is open is asked for one by one.
+    OneByOne,
+}
+
+/// What to do about the users whose status is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Advice {
+    /// Ask for the page that starts here.
+    Page(u64),
+    /// Wait for a page that is on its way.
+    Wait,
+    /// Ask for them one by one.
+    OneByOne,
+}
+
+impl Survey {
+    /// What to ask next, with so many users' statuses open.
+    pub(super) fn advise(&mut self, open: u64) -> Advice {
+        match self {
+            Self::Unasked if open < WORTH_A_PAGE => *self = Self::OneByOne,
+            Self::Unasked => return Advice::Page(0),
+            Self::Asking => return Advice::Wait,
+            Self::Paging { total, next, in_flight } => {
+                let left = total.saturating_sub(*next).div_ceil(u64::from(PAGE_SIZE));
+                if left > 0 && open > left {
+                    return Advice::Page(*next);
+                }
+                if *in_flight > 0 {
+                    return Advice::Wait;
+                }
+                *self = Self::OneByOne;
+            }
+            Self::OneByOne => {}
+        }
+        Advice::OneByOne
+    }
+
+    /// The page that was advised leaves.
+    pub(super) fn asked(&mut self) {
+        match self {
+            Self::Unasked => *self = Self::Asking,
+            Self::Paging { next, in_flight, .. } => {
+                *next += u64::from(PAGE_SIZE);
+                *in_flight += 1;
+            }
+            Self::Asking | Self::OneByOne => {}
+        }
+    }
+
+    /// A page came, with the portal's total as of now; an empty one means that there are no more.
+    pub(super) fn came(&mut self, portal_total: u64, entries: usize) {
+        match self {
+            Self::Asking => *self = Self::Paging { total: portal_total, next: u64::from(PAGE_SIZE), in_flight: 0 },
+            Self::Paging { total, in_flight, .. } => {
+                *total = portal_total;
+                *in_flight = in_flight.saturating_sub(1);
+            }
+            Self::Unasked | Self::OneByOne => {}
+        }
+        if entries == 0
+            && let Self::Paging { total, .. } = self
+        {
+            *total = 0;
+        }
+    }
+
+    /// A page could not be had.
+    pub(super) fn failed(&mut self) {
+        match self {
+            Self::Asking => *self = Self::OneByOne,
+            Self::Paging { total, in_flight, .. } => {
+                *in_flight = in_flight.saturating_sub(1);
+                // A listing with a hole says nothing about who is missing from it: stop reading it.
+                *total = 0;
+            }
+            Self::Unasked | Self::OneByOne => {}
+        }
+    }
+
+    /// Pages on their way.
+    pub(super) fn in_flight(&self) -> u32 {
+        match self {
+            Self::Asking => 1,
+            Self::Paging { in_flight, .. } => *in_flight,
+            Self::Unasked | Self::OneByOne => 0,
+        }
+    }
+
+    /// How many users the portal has, once a page told.
+    pub(super) fn total(&self) -> Option<u64> {
+        match self {
+            Self::Paging { total, .. } => Some(*total),
+            Self::Unasked | Self::Asking | Self::OneByOne => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Requests for a roster of `open` users, all of them on a portal of `users`, spread evenly over its pages.
+    fn requests(mut open: u64, users: u64) -> (u64, u64) {
+        let (mut survey, mut pages) = (Survey::Unasked, 0);
+        let share = |open: u64, left: u64| if left == 0 { 0 } else { open.div_ceil(left) };
+        loop {
+            match survey.advise(open) {
+                Advice::Page(start) => {
+                    survey.asked();
+                    pages += 1;
+                    let left = users.saturating_sub(start).div_ceil(100);
+                    open -= share(open, left);
+                    survey.came(users, usize::try_from(users.saturating_sub(start).min(100)).expect("a page"));
+                }
+                Advice::Wait => panic!("nothing is on its way"),
+                Advice::OneByOne => return (pages, open),
+            }
+        }
+    }
+
+    #[test]
+    fn a_small_roster_on_a_large_portal_is_asked_for_one_by_one() {
+        assert_eq!(requests(30, 20_000), (1, 29));
+        assert_eq!(requests(1, 20_000), (0, 1));
+    }
+
+    #[test]
+    fn a_whole_portal_is_read_in_pages() {
+        assert_eq!(requests(2_000, 2_000), (20, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn it_costs_at_most_one_request_more_than_the_better_way(open in 0u64..5_000, users in 0u64..50_000) {
+            let open = open.min(users);
+            let (pages, singles) = requests(open, users);
+            let best = open.min(users.div_ceil(100) );
+            prop_assert!(pages + singles <= best + 1, "{pages} + {singles} against {best}");
+        }
+    }
+}
