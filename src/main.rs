@@ -1,3 +1,9 @@
-//! The program.
+//! `onboard`: see `onboard --help`.
+#![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().collect();
+    ExitCode::from(onboard::command::execute(&args))
+}

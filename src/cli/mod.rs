@@ -1,0 +1,413 @@
+//! What can be typed: commands, options, and the texts that explain them. Values are checked while they are parsed, so
+//! that whatever gets past this module can be used as it is.
+
+mod settings;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
+
+pub use self::{
+    settings::{Parsed, Setting, SettingsError, parse},
+    values::{FailOn, Finite, ResultsTarget},
+};
+use crate::{
+    origin::{Origin, PortalAddress},
+    outcome::Outcome,
+    pace::Rate,
+    roster::Source,
+};
+
+/// The exit statuses, for the end of every long help.
+const EXIT_STATUSES: &str = "\
+Exit status: the first that applies
+  2         could not start: arguments, roster, ledger or lock unusable; nothing was sent
+  5         storage failed during the run: nothing was sent whose intent is not on record
+  130, 143  stopped by Ctrl-C, by SIGTERM, after letting requests in flight finish
+  3         the portal could not be used: unreachable, key refused, or it refused the first congratulations all alike
+  4         stopped early at the daily write limit or --limit; run again later to go on
+  1         finished; some row has an outcome in --fail-on
+  0         finished, none has";
+
+const RUN_EXAMPLES: &str = "\
+Examples
+  onboard run users.csv --sandbox                    try it on the embedded portal
+  onboard run users.csv                              portal and key file from onboard.toml or the environment
+  onboard run users.csv --limit 5                    a pilot: five people, then stop
+  onboard run users.results.csv --only failed        try the failed rows of an earlier run again
+  onboard export --registered-since 2026-11-01 | onboard run -";
+
+/// Congratulate a roster of ONLYOFFICE DocSpace users: once each, at the portal's pace.
+#[derive(Debug, Parser)]
+#[command(name = "onboard", version = crate::VERSION, propagate_version = true, max_term_width = 110)]
+#[command(after_long_help = EXIT_STATUSES)]
+pub struct Cli {
+    #[command(flatten)]
+    pub diagnostics: Diagnostics,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where diagnostics go, and where settings come from.
+#[derive(Debug, Clone, Args)]
+pub struct Diagnostics {
+    /// Say more on standard error: -v rows, -vv requests (never secrets)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Diagnostics")]
+    pub verbose: u8,
+    /// Say only what went wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Diagnostics")]
+    pub quiet: bool,
+    /// How diagnostics are written
+    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Diagnostics")]
+    pub log_format: LogFormat,
+    /// Write diagnostics to this file instead
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Diagnostics")]
+    pub log_file: Option<PathBuf>,
+    /// Settings file [default: ./onboard.toml if it is there]
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Settings")]
+    pub config: Option<PathBuf>,
+    /// The portal to use of those in the settings file
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Settings")]
+    pub profile: Option<String>,
+}
+
+/// How diagnostics are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The job: links, statuses, congratulations, results. Safe to repeat
+    Run(Box<RunArgs>),
+    /// What a run would do, without touching the network
+    Plan(Box<PlanArgs>),
+    /// Validate a roster: every problem with its line and column
+    Check(CheckArgs),
+    /// Print a roster to start from
+    Template,
+    /// Serve the embedded portal on loopback, for trying things and for tests
+    Sandbox(Box<crate::sandbox::cli::Args>),
+    /// What the ledger knows: runs, or one user's story
+    History(HistoryArgs),
+    /// Record a person's decision on congratulations that may have been sent
+    Settle(SettleArgs),
+}
+
+/// The portal and the key to it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Portal")]
+pub struct PortalArgs {
+    /// The portal's public address, as people type it into their browser
+    #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
+    pub portal: Option<PortalAddress>,
+    /// File with the API key (sk-…) or token; or set ONBOARD_API_KEY
+    #[arg(long, env = "ONBOARD_API_KEY_FILE", value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
+    pub api_key_file: Option<String>,
+    /// Command that prints the key, such as a password manager's
+    #[arg(long, value_name = "CMD", value_parser = NonEmptyStringValueParser::new())]
+    pub api_key_command: Option<String>,
+    /// For one request, from its start to the answer's last byte
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub timeout: Finite,
+    /// Trust this certificate authority too (PEM)
+    #[arg(long, value_name = "PATH")]
+    pub ca_file: Option<PathBuf>,
+    /// Go through this proxy by CONNECT; never for loopback [env: HTTPS_PROXY, NO_PROXY]
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<reqwest::Url>,
+}
+
+/// The limits of the portal.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// Requests in any window of UNIT (s, min, h, or a duration): 1500/min, 150/6s
+    #[arg(long, value_name = "N/UNIT", default_value = "1500/min")]
+    pub rate: Rate,
+    /// Questions (GET) in flight
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub max_reads: u32,
+    /// Everything else in flight
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub max_writes: u32,
+    /// How long a place in flight rests after its answer; 0 where the portal has no limiter
+    #[arg(long, value_name = "DURATION", default_value = "12ms")]
+    pub hold_off: Finite,
+    /// Smooth bursts inside the window to so many requests a second [default: off]
+    #[arg(long, value_name = "N/UNIT")]
+    pub spike: Option<Rate>,
+    /// Writes (POST, PUT) in any 24 hours, per portal and account
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub daily_writes: u64,
+}
+
+/// The durable record.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Ledger")]
+pub struct LedgerArgs {
+    /// The durable record of what was sent [default: in your state directory; must be given where CI=true]
+    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PATH")]
+    pub ledger: Option<PathBuf>,
+    /// Refuse to start where the ledger does not exist yet
+    #[arg(long)]
+    pub require_ledger: bool,
+    /// That address was this portal: its records count (repeatable)
+    #[arg(long, value_name = "ORIGIN")]
+    pub formerly: Vec<Origin>,
+    /// Go on although the ledger knows users of this roster under another address
+    #[arg(long)]
+    pub other_portal: bool,
+    /// How long to wait for another run on the same ledger
+    #[arg(long, value_name = "DURATION", default_value = "10min")]
+    pub lock_timeout: Finite,
+}
+
+/// `onboard run`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = RUN_EXAMPLES, after_long_help = format!("{RUN_EXAMPLES}\n\n{EXIT_STATUSES}"))]
+pub struct RunArgs {
+    /// CSV with user_id (or email) and employee_type; `-` is standard input
+    pub roster: Source,
+    /// Results file; `-` is standard output [default: users.csv gives users.results.csv]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<ResultsTarget>,
+    /// Run against an embedded portal, started in this process, in which the roster's users exist
+    #[arg(long)]
+    pub sandbox: bool,
+    #[command(flatten)]
+    pub portal: PortalArgs,
+    #[command(flatten)]
+    pub congratulation: CongratulationArgs,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    #[command(flatten)]
+    pub retries: RetryArgs,
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    #[command(flatten)]
+    pub reports: ReportArgs,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Congratulation")]
+pub struct CongratulationArgs {
+    /// The congratulation's key
+    #[arg(long, env = "ONBOARD_KEY", value_name = "TEXT", default_value = "welcome_guest", hide_env_values = true)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub key: String,
+    /// Sign each key with the portal's machine key, which is in this file
+    #[arg(long, env = "ONBOARD_SIGN_WITH", value_name = "PATH")]
+    pub sign_with: Option<PathBuf>,
+    /// The portal's tenant number, for signing [default: as the portal says]
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
+    pub tenant: Option<i64>,
+    /// Send again where it may have been sent
+    #[arg(long)]
+    pub retry_unknown: bool,
+    /// Send again where it was sent; asks first, or needs --yes
+    #[arg(long)]
+    pub resend: bool,
+    /// Congratulate at most so many people in this run
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Don't ask before sending
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// What happens when something goes wrong.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Trouble")]
+pub struct RetryArgs {
+    /// Further tries of one request that certainly had no effect
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=100))]
+    pub retries: u32,
+    /// How long a portal that answered before may be gone
+    #[arg(long, value_name = "DURATION", default_value = "2min")]
+    pub outage: Finite,
+    /// Keep checking users who are not active yet, for so long
+    #[arg(long, value_name = "DURATION")]
+    pub wait: Option<Finite>,
+    /// How often
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub poll: Finite,
+}
+
+/// Which rows, and how strictly.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Rows")]
+pub struct SelectionArgs {
+    /// Of a results file, take just the rows with these outcomes
+    #[arg(long, value_name = "OUTCOMES", value_delimiter = ',')]
+    pub only: Vec<Outcome>,
+    /// Ask for the status of settled rows too
+    #[arg(long)]
+    pub refresh: bool,
+    /// Any invalid row stops the run before the first request
+    #[arg(long)]
+    pub strict: bool,
+    /// Which outcomes make the exit status 1; no_link may be added
+    #[arg(long, value_name = "LIST", default_value = "failed,rejected,unknown,invalid")]
+    pub fail_on: FailOn,
+}
+
+/// What is written besides the results.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct ReportArgs {
+    /// Leave invite_link empty in the results
+    #[arg(long)]
+    pub no_links: bool,
+    /// HTML page about the run
+    #[arg(long, value_name = "PATH")]
+    pub report: Option<PathBuf>,
+    /// JSON summary; `-` is standard output
+    #[arg(long, value_name = "PATH")]
+    pub summary_json: Option<ResultsTarget>,
+    /// One JSON line an event
+    #[arg(long, value_name = "PATH")]
+    pub events: Option<PathBuf>,
+    /// JUnit XML
+    #[arg(long, value_name = "PATH")]
+    pub junit: Option<PathBuf>,
+    /// Bars on a terminal and a line now and then elsewhere, lines only, or nothing
+    #[arg(long, value_enum, default_value_t)]
+    pub progress: ProgressKind,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProgressKind {
+    /// Bars on a terminal, a line now and then elsewhere.
+    #[default]
+    Auto,
+    /// A line now and then.
+    Plain,
+    /// Nothing.
+    Never,
+}
+
+/// `onboard plan`.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// CSV with user_id (or email) and employee_type; `-` is standard input
+    pub roster: Source,
+    /// The portal whose records count
+    #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
+    pub portal: Option<PortalAddress>,
+    /// So many users the portal has, where that is known
+    #[arg(long, value_name = "N")]
+    pub portal_users: Option<u64>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Plan to send again where it may have been sent
+    #[arg(long)]
+    pub retry_unknown: bool,
+    /// Plan to send again where it was sent
+    #[arg(long)]
+    pub resend: bool,
+    /// Congratulate at most so many people
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
+}
+
+/// `onboard check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// CSV with user_id (or email) and employee_type; `-` is standard input
+    pub roster: Source,
+    /// How problems are written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CheckFormat,
+}
+
+/// How `check` writes problems.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+    /// Annotations of GitHub Actions.
+    Github,
+}
+
+/// `onboard history`.
+#[derive(Debug, Clone, Args)]
+pub struct HistoryArgs {
+    /// A user id or e-mail address: that user's story
+    pub user: Option<String>,
+    /// Every user and what is known of the congratulation
+    #[arg(long, conflicts_with = "user")]
+    pub users: bool,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: HistoryFormat,
+    /// Only this portal's records
+    #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
+    pub portal: Option<PortalAddress>,
+    /// The ledger to read [default: in your state directory]
+    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PATH")]
+    pub ledger: Option<PathBuf>,
+}
+
+/// How `history` writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum HistoryFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// CSV.
+    Csv,
+    /// JSON.
+    Json,
+}
+
+/// `onboard settle`.
+#[derive(Debug, Clone, Args)]
+pub struct SettleArgs {
+    /// User ids or e-mail addresses
+    #[arg(required = true, value_name = "USER")]
+    pub users: Vec<String>,
+    /// What is known now
+    #[arg(long = "as", value_enum, value_name = "DECISION")]
+    pub decision: Decision,
+    /// Who decided [default: the user who runs this]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// The portal
+    #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
+    pub portal: Option<PortalAddress>,
+    /// The ledger to write [default: in your state directory]
+    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PATH")]
+    pub ledger: Option<PathBuf>,
+    /// How long to wait for a run on the same ledger
+    #[arg(long, value_name = "DURATION", default_value = "10min")]
+    pub lock_timeout: Finite,
+}
+
+/// A person's decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Decision {
+    /// The mail went out.
+    Sent,
+    /// It did not; the next run sends it.
+    NotSent,
+}

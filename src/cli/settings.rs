@@ -1,0 +1,274 @@
+//! Where each setting comes from: the command line, else the environment, else the settings file, else its default.
+//!
+//! What the settings file says becomes the default of the option of that name, before the command line is parsed; so
+//! every value is checked by the same code, wherever it comes from. Secrets have no place in the file: they would be
+//! quoted in its errors, and committed with it.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
+
+use super::Cli;
+use crate::display::Shown;
+
+/// The settings file that is taken if it is there and no other is named.
+const DEFAULT_FILE: &str = "onboard.toml";
+/// Options that make no sense in a file: they are about one run, or are secrets' whereabouts on a command line.
+const NOT_IN_FILE: [&str; 10] =
+    ["config", "profile", "help", "version", "roster", "sandbox", "resend", "retry_unknown", "yes", "user"];
+
+/// One effective setting, for `onboard config`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The option's long name.
+    pub name: String,
+    /// Its value, `set` where it is a secret.
+    pub value: String,
+    /// Where it comes from.
+    pub source: String,
+}
+
+/// Why the settings file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// It cannot be read.
+    #[error("cannot read the settings file {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It is no TOML. The text of the line is not shown: it may hold a secret.
+    #[error("the settings file {} is not valid TOML at line {line}: {why}", path.display())]
+    NotToml {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What the parser expected.
+        why: String,
+    },
+    /// A setting that does not exist.
+    #[error("the settings file {} has an unknown setting `{key}`{}", path.display(), suggestion.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The key, made safe to show.
+        key: String,
+        /// A setting of nearly this name.
+        suggestion: Option<String>,
+    },
+    /// A secret in the file.
+    #[error("the settings file {} has `{key}`, but secrets do not belong in it: use api-key-file, ONBOARD_API_KEY_FILE or ONBOARD_API_KEY", path.display())]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+    },
+    /// A value of a kind that no setting has.
+    #[error("the settings file {} gives `{key}` a value that is no text, number, truth or list of texts", path.display())]
+    Kind {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+    },
+    /// No such profile.
+    #[error("the settings file {} has no portal `{name}`{}", path.display(), if known.is_empty() { String::new() } else { format!("; it has {}", known.join(", ")) })]
+    NoProfile {
+        /// The file.
+        path: PathBuf,
+        /// The profile asked for.
+        name: String,
+        /// Those that it has.
+        known: Vec<String>,
+    },
+    /// A profile without a file.
+    #[error("--profile {0} needs a settings file: ./onboard.toml is not there and --config names none")]
+    ProfileWithoutFile(String),
+}
+
+/// The command line, with the settings file below it.
+#[derive(Debug)]
+pub struct Parsed {
+    /// What was typed and set.
+    pub cli: Cli,
+    /// The effective settings of the command, with their sources.
+    pub settings: Vec<Setting>,
+}
+
+/// Parses the command line. The outer error is clap's, which knows how to be shown (help and version included).
+pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::Error> {
+    // A first look, for --config and --profile only: they decide what the defaults are.
+    let first = Cli::command().ignore_errors(true).try_get_matches_from(args);
+    let (named, profile) = first.map(|matches| file_and_profile(&matches)).unwrap_or_default();
+    let file = match read_file(named, profile) {
+        Ok(file) => file,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut command = Cli::command();
+    if let Some(file) = &file {
+        command = with_defaults(command, &file.values);
+    }
+    let matches = command.clone().try_get_matches_from(args)?;
+    let settings = effective(&command, &matches, file.as_ref());
+    let cli = Cli::from_arg_matches(&matches)?;
+    Ok(Ok(Parsed { cli, settings }))
+}
+
+struct File {
+    path: PathBuf,
+    values: Vec<(String, Vec<String>)>,
+}
+
+fn file_and_profile(matches: &ArgMatches) -> (Option<PathBuf>, Option<String>) {
+    let mut found = (None, None);
+    let mut level = Some(matches);
+    while let Some(matches) = level {
+        if let Ok(Some(path)) = matches.try_get_one::<PathBuf>("config") {
+            found.0 = Some(path.clone());
+        }
+        if let Ok(Some(name)) = matches.try_get_one::<String>("profile") {
+            found.1 = Some(name.clone());
+        }
+        level = matches.subcommand().map(|(_, matches)| matches);
+    }
+    found
+}
+
+fn read_file(named: Option<PathBuf>, profile: Option<String>) -> Result<Option<File>, SettingsError> {
+    let path = match (named, profile.as_ref()) {
+        (Some(path), _) => path,
+        (None, _) if Path::new(DEFAULT_FILE).is_file() => PathBuf::from(DEFAULT_FILE),
+        (None, Some(name)) => return Err(SettingsError::ProfileWithoutFile(name.clone())),
+        (None, None) => return Ok(None),
+    };
+    let text = fs::read_to_string(&path).map_err(|source| SettingsError::Unreadable { path: path.clone(), source })?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        let line = text.get(..offset).unwrap_or_default().matches('\n').count() + 1;
+        SettingsError::NotToml { path: path.clone(), line, why: error.message().to_owned() }
+    })?;
+    let mut values = Vec::new();
+    let mut portals = toml::Table::new();
+    for (key, value) in table {
+        match (key.as_str(), value) {
+            ("portal", toml::Value::Table(profiles)) => portals = profiles,
+            (_, value) => values.push(one_value(&path, &key, value)?),
+        }
+    }
+    if let Some(name) = profile {
+        let known: Vec<String> = portals.keys().map(|key| Shown(key).to_string()).collect();
+        let Some(toml::Value::Table(table)) = portals.remove(&name) else {
+            return Err(SettingsError::NoProfile { path, name: Shown(&name).to_string(), known });
+        };
+        for (key, value) in table {
+            let key = if key == "url" { "portal".to_owned() } else { key };
+            let pair = one_value(&path, &key, value)?;
+            values.retain(|(other, _)| *other != pair.0);
+            values.push(pair);
+        }
+    }
+    Ok(Some(File { path, values }))
+}
+
+fn one_value(path: &Path, key: &str, value: toml::Value) -> Result<(String, Vec<String>), SettingsError> {
+    let name = key.replace('_', "-");
+    let shown = Shown(key).to_string();
+    let looks_secret = ["api-key", "token", "password", "secret", "machine-key"].contains(&name.as_str());
+    if looks_secret {
+        return Err(SettingsError::Secret { path: path.to_owned(), key: shown });
+    }
+    let known = known_settings();
+    if !known.contains(&name) {
+        let suggestion = known
+            .into_iter()
+            .map(|other| (strsim::jaro_winkler(&other, &name), other))
+            .filter(|(likeness, _)| *likeness > 0.8)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, other)| other);
+        return Err(SettingsError::UnknownKey { path: path.to_owned(), key: shown, suggestion });
+    }
+    let kind = || SettingsError::Kind { path: path.to_owned(), key: shown.clone() };
+    let texts = match value {
+        toml::Value::Array(items) => items.into_iter().map(scalar).collect::<Option<Vec<_>>>().ok_or_else(kind)?,
+        other => vec![scalar(other).ok_or_else(kind)?],
+    };
+    Ok((name, texts))
+}
+
+fn scalar(value: toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(truth) => Some(truth.to_string()),
+        toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => None,
+    }
+}
+
+/// The long names of every option that a settings file may set.
+fn known_settings() -> Vec<String> {
+    let command = Cli::command();
+    let all = command.get_subcommands().flat_map(clap::Command::get_arguments).chain(command.get_arguments());
+    let mut names: Vec<String> = all
+        .filter(|arg| !NOT_IN_FILE.contains(&arg.get_id().as_str()))
+        .filter_map(|arg| arg.get_long().map(str::to_owned))
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The command with the file's values as its options' defaults.
+fn with_defaults(command: clap::Command, values: &[(String, Vec<String>)]) -> clap::Command {
+    let apply = |command: clap::Command| {
+        command.mut_args(|arg| {
+            let value = arg.get_long().and_then(|long| values.iter().find(|(name, _)| name == long));
+            match value {
+                Some((_, texts)) if !NOT_IN_FILE.contains(&arg.get_id().as_str()) => {
+                    arg.default_values(texts.iter().map(|text| clap::builder::OsStr::from(text.clone())))
+                }
+                _ => arg,
+            }
+        })
+    };
+    apply(command).mut_subcommands(apply)
+}
+
+/// Every option of the chosen command, with its value and where that comes from.
+fn effective(command: &clap::Command, matches: &ArgMatches, file: Option<&File>) -> Vec<Setting> {
+    let Some((name, matches)) = matches.subcommand() else { return Vec::new() };
+    let Some(command) = command.find_subcommand(name) else { return Vec::new() };
+    let mut settings = Vec::new();
+    for arg in command.get_arguments() {
+        let (Some(long), id) = (arg.get_long(), arg.get_id().as_str()) else { continue };
+        if ["help", "version", "config", "profile"].contains(&id) {
+            continue;
+        }
+        let in_file = file.filter(|file| file.values.iter().any(|(name, _)| name == long));
+        let source = match (matches.try_contains_id(id).ok().and_then(|_| matches.value_source(id)), in_file) {
+            (Some(ValueSource::CommandLine), _) => "command line".to_owned(),
+            (Some(ValueSource::EnvVariable), _) => {
+                let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                format!("environment ({variable})")
+            }
+            (_, Some(file)) => format!("{}", file.path.display()),
+            _ => "default".to_owned(),
+        };
+        let raw: Vec<String> = matches
+            .try_get_raw(id)
+            .ok()
+            .flatten()
+            .map(|values| values.map(|value| value.to_string_lossy().into_owned()).collect())
+            .unwrap_or_default();
+        let value = if id == "key" && source != "default" { "set".to_owned() } else { raw.join(",") };
+        settings.push(Setting { name: long.to_owned(), value: Shown(&value).to_string(), source });
+    }
+    settings
+}

@@ -1,0 +1,42 @@
+//! `onboard check`: every problem of a roster with its line and column.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::{
+    cli::{CheckArgs, CheckFormat},
+    display::count,
+    progress::{Screen, colour_is_wanted},
+    roster::{Roster, RowState, diagnostics},
+};
+
+pub(super) fn execute(args: &CheckArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
+    let roster = Roster::read(&args.roster)?;
+    if let Some(warning) = roster.warning() {
+        screen.say(&format!("warning: {warning}"));
+    }
+    let format = match args.format {
+        CheckFormat::Text => diagnostics::Format::Text { colour: io::stdout().is_terminal() && colour_is_wanted() },
+        CheckFormat::Json => diagnostics::Format::Json,
+        CheckFormat::Github => diagnostics::Format::Github,
+    };
+    let bad = diagnostics::write(&roster, &args.roster.to_string(), format, out)?;
+    if args.format == CheckFormat::Text {
+        writeln!(out, "{}", verdict(&roster, bad))?;
+    }
+    out.flush()?;
+    Ok(u8::from(bad > 0))
+}
+
+fn verdict(roster: &Roster, bad: usize) -> String {
+    let as_u64 = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let rows = as_u64(roster.rows().len());
+    let duplicates = roster.rows().iter().filter(|row| matches!(row.state, RowState::Duplicate { .. })).count();
+    let mut text = match bad {
+        0 => format!("{}: all can be used", count(rows, "row")),
+        _ => format!("{}: {} cannot be used", count(rows, "row"), count(as_u64(bad), "row")),
+    };
+    if duplicates > 0 {
+        text = format!("{text}; {} of a user who stands in an earlier row", count(as_u64(duplicates), "row"));
+    }
+    text
+}

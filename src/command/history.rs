@@ -1,0 +1,156 @@
+//! `onboard history`: what the ledger knows, of runs, of users, or of one user.
+
+use std::io::Write;
+
+use anyhow::bail;
+use comfy_table::{Table, presets};
+use jiff::Timestamp;
+
+use crate::{
+    cli::{HistoryArgs, HistoryFormat},
+    display::{Shown, moment},
+    ledger::{self, AttemptRecord, Ledger, RunRecord, UserRecord},
+    results::neutralise,
+    user::{Email, UserId},
+};
+
+pub(super) fn execute(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
+    let path = ledger::place(args.ledger.as_deref())?;
+    if !path.exists() {
+        bail!("there is no ledger at {}: nothing was recorded yet (or name another with --ledger)", path.display());
+    }
+    let ledger = Ledger::look(&path)?;
+    let portal = args.portal.as_ref().map(|portal| portal.origin().to_string());
+    let wanted = |origin: &str| portal.as_deref().is_none_or(|portal| portal == origin);
+    match &args.user {
+        Some(text) => {
+            let mut story = story(text, &ledger)?;
+            story.retain(|attempt| wanted(&attempt.portal));
+            write(args.format, &story, out)?;
+            if story.is_empty() && args.format == HistoryFormat::Table {
+                writeln!(out, "the ledger knows nothing of {}", Shown(text))?;
+            }
+        }
+        None if args.users => {
+            let mut users = ledger.users()?;
+            users.retain(|user| wanted(&user.portal));
+            write(args.format, &users, out)?;
+        }
+        None => {
+            let mut runs = ledger.runs()?;
+            runs.retain(|run| wanted(&run.portal));
+            write(args.format, &runs, out)?;
+        }
+    }
+    Ok(0)
+}
+
+fn story(text: &str, ledger: &Ledger) -> Result<Vec<AttemptRecord>, anyhow::Error> {
+    if let Ok(id) = text.parse::<UserId>() {
+        return Ok(ledger.story(id)?);
+    }
+    match text.parse::<Email>() {
+        Ok(email) => Ok(ledger.story_by_email(email.digest())?),
+        Err(_) => bail!("`{}` is neither a user id nor an e-mail address", Shown(text)),
+    }
+}
+
+/// A record as a line of a table.
+trait Line: serde::Serialize {
+    const HEADER: &'static [&'static str];
+    fn cells(&self) -> Vec<String>;
+}
+
+fn optional(at: Option<Timestamp>) -> String {
+    at.map(moment).unwrap_or_default()
+}
+
+impl Line for RunRecord {
+    const HEADER: &'static [&'static str] =
+        &["run", "portal", "command", "roster", "rows", "who", "started", "ended", "exit", "outcomes"];
+
+    fn cells(&self) -> Vec<String> {
+        let outcomes = self.outcomes.as_ref().and_then(serde_json::Value::as_object).map(|outcomes| {
+            let told: Vec<String> = outcomes.iter().map(|(outcome, rows)| format!("{rows} {outcome}")).collect();
+            told.join(", ")
+        });
+        vec![
+            self.run.clone(),
+            self.portal.clone(),
+            self.command.clone(),
+            self.roster.clone(),
+            self.rows.to_string(),
+            self.who.clone(),
+            moment(self.started_at),
+            self.ended_at.map_or_else(|| "still running, or killed".to_owned(), moment),
+            self.exit_status.map(|status| status.to_string()).unwrap_or_default(),
+            outcomes.unwrap_or_default(),
+        ]
+    }
+}
+
+impl Line for UserRecord {
+    const HEADER: &'static [&'static str] = &["portal", "user_id", "state", "at", "run", "attempts"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.portal.clone(),
+            self.user_id.clone(),
+            self.state.clone(),
+            moment(self.at),
+            self.run.clone(),
+            self.attempts.to_string(),
+        ]
+    }
+}
+
+impl Line for AttemptRecord {
+    const HEADER: &'static [&'static str] =
+        &["mail", "portal", "user_id", "began", "state", "ended", "run", "reason", "decision", "by", "decided"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.mail.to_owned(),
+            self.portal.clone(),
+            self.user_id.clone().unwrap_or_default(),
+            moment(self.began_at),
+            self.state.clone(),
+            optional(self.ended_at),
+            self.run.clone(),
+            self.reason.clone().unwrap_or_default(),
+            self.decision.clone().unwrap_or_default(),
+            self.decided_by.clone().unwrap_or_default(),
+            optional(self.decided_at),
+        ]
+    }
+}
+
+fn write<L: Line>(format: HistoryFormat, lines: &[L], out: &mut dyn Write) -> Result<(), anyhow::Error> {
+    match format {
+        HistoryFormat::Json => {
+            serde_json::to_writer_pretty(&mut *out, lines)?;
+            writeln!(out)?;
+        }
+        HistoryFormat::Csv => {
+            let mut writer = csv::Writer::from_writer(out);
+            writer.write_record(L::HEADER)?;
+            for line in lines {
+                for cell in line.cells() {
+                    writer.write_field(neutralise(&cell).as_bytes())?;
+                }
+                writer.write_record(None::<&[u8]>)?;
+            }
+            writer.flush()?;
+        }
+        HistoryFormat::Table if lines.is_empty() => {}
+        HistoryFormat::Table => {
+            let mut table = Table::new();
+            table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(L::HEADER.iter().copied());
+            for line in lines {
+                table.add_row(line.cells().iter().map(|cell| Shown(cell).to_string()));
+            }
+            writeln!(out, "{table}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! The commands, from what was typed to an exit status.
+
+mod check;
+mod history;
+mod plan;
+mod settle;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+};
+
+use crate::{
+    cli::{self, Command, Parsed},
+    logs,
+    progress::Screen,
+    roster, run, sandbox,
+};
+
+/// Parses the command line and does what it says. Returns the exit status.
+pub fn execute(args: &[OsString]) -> u8 {
+    let screen = Screen::new();
+    let parsed = match cli::parse(args) {
+        Ok(Ok(parsed)) => parsed,
+        Ok(Err(error)) => return complain(&screen, &error.into()),
+        Err(error) => {
+            // Help and version go to standard output; whoever closed it has seen enough.
+            drop(error.print());
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    if let Err(error) = logs::start(&parsed.cli.diagnostics, &screen) {
+        return complain(&screen, &anyhow::Error::msg(error));
+    }
+    match dispatch(&parsed, &screen) {
+        Ok(status) => status,
+        Err(error) => match error.downcast_ref::<io::Error>() {
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            _ => complain(&screen, &error),
+        },
+    }
+}
+
+fn dispatch(parsed: &Parsed, screen: &Screen) -> Result<u8, anyhow::Error> {
+    let quiet = parsed.cli.diagnostics.quiet;
+    let mut out = io::stdout().lock();
+    match &parsed.cli.command {
+        Command::Run(args) => {
+            // The results may go to standard output; the run takes it when it needs it.
+            drop(out);
+            run::run(args, &parsed.settings, quiet, screen)
+        }
+        Command::Plan(args) => plan::execute(args, screen, &mut out),
+        Command::Check(args) => check::execute(args, screen, &mut out),
+        Command::Template => {
+            out.write_all(roster::TEMPLATE.as_bytes())?;
+            Ok(0)
+        }
+        Command::Sandbox(args) => {
+            drop(out);
+            sandbox::cli::serve(args, &mut io::stdout()).map_err(anyhow::Error::msg)?;
+            Ok(0)
+        }
+        Command::History(args) => history::execute(args, &mut out),
+        Command::Settle(args) => settle::execute(args, screen, &mut out),
+    }
+}
+
+/// Tells why nothing was done, each cause once.
+fn complain(screen: &Screen, error: &anyhow::Error) -> u8 {
+    let mut texts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if !texts.iter().any(|said| said.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    screen.say(&format!("onboard: {}", texts.join(": ")));
+    2
+}

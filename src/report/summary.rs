@@ -1,0 +1,234 @@
+//! The closing summary: how the rows ended, what it took, what needs a person, and the command to go on with.
+
+use std::{fmt::Write as _, time::Duration};
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use jiff::Timestamp;
+
+use super::traffic::{Class, Traffic};
+use crate::{
+    display::{Grouped, Span, count},
+    outcome::{Outcome, Tally},
+};
+
+/// So many reasons are told on the terminal; the rest is counted.
+const REASONS: usize = 8;
+
+/// Rows that ended alike and need a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attention {
+    /// How they ended.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub rows: u64,
+    /// One of them, from 1.
+    pub example: u64,
+}
+
+/// A run, once it is over.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// The run's id.
+    pub run: String,
+    /// The portal's origin, or what stands for it.
+    pub portal: String,
+    /// The roster's name.
+    pub roster: String,
+    /// Where the results are; none on standard output.
+    pub results: Option<String>,
+    /// Where the record is; none where it was thrown away.
+    pub ledger: Option<String>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// All rows of the roster.
+    pub rows: u64,
+    /// Rows by outcome.
+    pub outcomes: Tally,
+    /// Rows that were left as they were.
+    pub carried_over: u64,
+    /// Valid rows without their link.
+    pub without_link: u64,
+    /// What went over the wire.
+    pub traffic: Traffic,
+    /// Requests that the window admits, and the window.
+    pub rate: String,
+    /// The exit status.
+    pub exit_status: u8,
+    /// Why the run ended before its rows did, and what can be done: a paragraph.
+    pub stopped: Option<String>,
+    /// What needs a person, most rows first.
+    pub attention: Vec<Attention>,
+    /// The command to go on with, where there is anything left.
+    pub go_on: Option<String>,
+}
+
+impl Summary {
+    /// The summary as people read it on a terminal of this width.
+    pub fn text(&self, width: u16) -> String {
+        let mut text = format!("{}\n", self.table(width));
+        if let Some(stopped) = &self.stopped {
+            // Writing to a string cannot fail; so everywhere below.
+            let _infallible = write!(text, "\n{}\n", wrapped(stopped, usize::from(width), ""));
+        }
+        self.write_attention(&mut text, usize::from(width));
+        let _infallible = write!(text, "\n{}", self.places());
+        if let Some(command) = &self.go_on {
+            let _infallible = writeln!(text, "go on    {command}");
+        }
+        text
+    }
+
+    /// Only what went wrong.
+    pub fn brief(&self) -> String {
+        let counts: Vec<String> =
+            self.outcomes.occurred().map(|(outcome, rows)| format!("{} {outcome}", Grouped(rows))).collect();
+        match &self.stopped {
+            Some(stopped) => format!("{}\n{stopped}", counts.join(", ")),
+            None => counts.join(", "),
+        }
+    }
+
+    fn table(&self, width: u16) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(width.clamp(40, 100));
+        table.set_header(["outcome", "rows", "meaning"]);
+        for (outcome, rows) in self.outcomes.occurred() {
+            table.add_row([outcome.as_str().to_owned(), Grouped(rows).to_string(), meaning(outcome).to_owned()]);
+        }
+        if self.carried_over > 0 {
+            table.add_row(["carried over".to_owned(), Grouped(self.carried_over).to_string(), "left as they were (--only)".to_owned()]);
+        }
+        if let Some(column) = table.column_mut(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+
+    fn write_attention(&self, text: &mut String, width: usize) {
+        if self.attention.is_empty() {
+            return;
+        }
+        text.push_str("\nNeeds a person\n");
+        for group in self.attention.iter().take(REASONS) {
+            let rows = count(group.rows, "row");
+            let head = format!("  {} {}, such as row {}: {}", rows, group.outcome, group.example, group.reason);
+            text.push_str(&wrapped(&head, width, "    "));
+            text.push('\n');
+            if let Some(next) = next_step(group.outcome, &self.roster) {
+                text.push_str(&wrapped(&format!("    next: {next}"), width, "    "));
+                text.push('\n');
+            }
+        }
+        let more: u64 = self.attention.iter().skip(REASONS).map(|group| group.rows).sum();
+        if more > 0 {
+            let _infallible = writeln!(text, "  … and {} with other reasons: see the column detail of the results", count(more, "row"));
+        }
+    }
+
+    fn places(&self) -> String {
+        let mut kinds = Vec::new();
+        for class in Class::ALL {
+            let counts = self.traffic.class(class);
+            if counts.sent > 0 {
+                kinds.push(count(counts.sent, class.as_str()));
+            }
+        }
+        let requests = match (self.traffic.sent(), kinds.is_empty()) {
+            (sent, false) => format!("{} ({})", count(sent, "request"), kinds.join(", ")),
+            (sent, true) => count(sent, "request"),
+        };
+        let mut text = format!("took     {}, {requests}, {} refused\n", Span(self.took), self.traffic.refused());
+        let _infallible = writeln!(text, "results  {}", self.results.as_deref().unwrap_or("standard output"));
+        let _infallible = writeln!(text, "ledger   {}", self.ledger.as_deref().unwrap_or("thrown away with the embedded portal"));
+        text
+    }
+}
+
+/// What an outcome means, in a few words.
+const fn meaning(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Sent => "congratulated: the portal accepted it",
+        Outcome::AlreadySent => "congratulated by an earlier run",
+        Outcome::NotActive => "not due: not activated yet, or disabled",
+        Outcome::Rejected => "the portal refused it; see below",
+        Outcome::Failed => "certainly not sent; tried again by the next run",
+        Outcome::Unknown => "may have been sent; a person decides",
+        Outcome::NotAttempted => "not reached; the next run goes on here",
+        Outcome::Invalid => "the row cannot be used",
+        Outcome::Duplicate => "the user stands in an earlier row",
+    }
+}
+
+/// What to do about rows that ended so, where the reason does not say it itself.
+fn next_step(outcome: Outcome, roster: &str) -> Option<String> {
+    match outcome {
+        Outcome::Failed => Some("run again; what is settled is not done again".to_owned()),
+        Outcome::Invalid => Some(format!("mend the roster; `onboard check {}` shows each cell", shell_word(roster))),
+        Outcome::Sent
+        | Outcome::AlreadySent
+        | Outcome::NotActive
+        | Outcome::Rejected
+        | Outcome::Unknown
+        | Outcome::NotAttempted
+        | Outcome::Duplicate => None,
+    }
+}
+
+/// A word as a shell takes it.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@' | '+' | ',' | '=');
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Text in lines of at most this many characters, all but the first indented.
+fn wrapped(text: &str, width: usize, indent: &str) -> String {
+    let width = width.clamp(40, 100);
+    let mut lines = Vec::new();
+    for paragraph in text.split('\n') {
+        let leading: String = paragraph.chars().take_while(|c| *c == ' ').collect();
+        let mut line = leading;
+        let mut blank = true;
+        for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
+            if !blank && line.chars().count() + 1 + word.chars().count() > width {
+                lines.push(std::mem::replace(&mut line, indent.to_owned()));
+                blank = true;
+            }
+            if !blank {
+                line.push(' ');
+            }
+            line.push_str(word);
+            blank = false;
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_wrapped_between_words() {
+        assert_eq!(wrapped("aaaa bbbb", 40, ""), "aaaa bbbb");
+        let long = "word ".repeat(20);
+        assert!(wrapped(&long, 40, "  ").lines().all(|line| line.chars().count() <= 40));
+        assert!(wrapped(&long, 40, "  ").lines().skip(1).all(|line| line.starts_with("  w")));
+    }
+
+    #[test]
+    fn names_are_quoted_for_the_shell() {
+        assert_eq!(shell_word("users.csv"), "users.csv");
+        assert_eq!(shell_word("Anna's list.csv"), r"'Anna'\''s list.csv'");
+    }
+}

@@ -1,0 +1,277 @@
+//! The end of a run: its exit status, what is told of it, and what can be done about what went wrong.
+
+use std::{collections::HashMap, io::Write as _, path::PathBuf, time::Duration};
+
+use jiff::Timestamp;
+
+use super::signals::Signal;
+use crate::{
+    cli::{FailOn, RunArgs},
+    display::{Span, moment},
+    outcome::Outcome,
+    progress::Screen,
+    report::{Attention, Summary, Traffic, shell_word},
+    results::Target,
+    roster::{Roster, Source},
+    workflow::{Closed, Halt, Job, Manner},
+};
+
+/// The first that applies, in the order of the specification.
+pub(super) fn exit_status(job: &Job<'_>, signal: Option<Signal>, storage_failed: bool, fail_on: &FailOn) -> u8 {
+    if storage_failed {
+        return 5;
+    }
+    if let Some(signal) = signal {
+        return signal.exit_status();
+    }
+    if job.halted().is_some() {
+        return 3;
+    }
+    match job.closed() {
+        Some(Closed::RefusedAlike(_) | Closed::NoTenant(_)) => return 3,
+        Some(Closed::Limit | Closed::Daily | Closed::PortalsDaily(_)) => return 4,
+        None => {}
+    }
+    let bad = fail_on.outcomes.iter().any(|outcome| job.tally().count(*outcome) > 0);
+    u8::from(bad || (fail_on.no_link && job.rows_without_link() > 0))
+}
+
+/// Everything that the summary is made of.
+pub(super) struct Closing<'a, 'r> {
+    pub(super) job: &'a Job<'r>,
+    pub(super) roster: &'a Roster,
+    pub(super) args: &'a RunArgs,
+    pub(super) portal: String,
+    pub(super) uses_api_key: bool,
+    pub(super) run: uuid::Uuid,
+    pub(super) traffic: Traffic,
+    pub(super) started_at: Timestamp,
+    pub(super) ended_at: Timestamp,
+    pub(super) took: Duration,
+    pub(super) exit_status: u8,
+    pub(super) target: &'a Target,
+    pub(super) ledger: Option<PathBuf>,
+    pub(super) trouble: Option<String>,
+    pub(super) signal: Option<Signal>,
+    pub(super) frees_at: Option<Timestamp>,
+}
+
+pub(super) fn summary(closing: Closing<'_, '_>) -> Summary {
+    let stopped = stopped(&closing);
+    let Closing { job, roster, args, .. } = closing;
+    let results = match closing.target {
+        Target::Stdout => None,
+        Target::Path(path) => Some(path.display().to_string()),
+    };
+    let tally = *job.tally();
+    let left = [Outcome::Failed, Outcome::Rejected, Outcome::NotAttempted, Outcome::Invalid, Outcome::NotActive];
+    let anything_left = left.iter().any(|outcome| tally.count(*outcome) > 0);
+    let go_on = anything_left.then(|| go_on(args)).flatten();
+    Summary {
+        run: closing.run.to_string(),
+        portal: closing.portal,
+        roster: args.roster.to_string(),
+        results,
+        ledger: closing.ledger.map(|path| path.display().to_string()),
+        started_at: closing.started_at,
+        ended_at: closing.ended_at,
+        took: closing.took,
+        rows: u64::try_from(roster.rows().len()).unwrap_or(u64::MAX),
+        carried_over: u64::try_from(roster.rows().len()).unwrap_or(u64::MAX).saturating_sub(tally.total()),
+        outcomes: tally,
+        without_link: job.rows_without_link(),
+        traffic: closing.traffic,
+        rate: args.limits.rate.to_string(),
+        exit_status: closing.exit_status,
+        stopped,
+        attention: attention(job, roster),
+        go_on,
+    }
+}
+
+/// The command that goes on with what is left: the same one, which does not do again what is settled.
+fn go_on(args: &RunArgs) -> Option<String> {
+    let Source::Path(path) = &args.roster else { return None };
+    let mut command = format!("onboard run {}", shell_word(&path.to_string_lossy()));
+    if args.sandbox {
+        command.push_str(" --sandbox");
+    } else if let Some(portal) = &args.portal.portal {
+        command = format!("{command} --portal {}", portal.origin());
+    }
+    if let Some(path) = &args.ledger.ledger {
+        command = format!("{command} --ledger {}", shell_word(&path.to_string_lossy()));
+    }
+    Some(command)
+}
+
+/// Rows that need a person, by reason.
+fn attention(job: &Job<'_>, roster: &Roster) -> Vec<Attention> {
+    let worth = |outcome| matches!(outcome, Outcome::Rejected | Outcome::Failed | Outcome::Unknown | Outcome::Invalid);
+    let mut groups: HashMap<(Outcome, String), (u64, u64)> = HashMap::new();
+    for row in 0..roster.rows().len() {
+        let Some(end) = job.end(row).filter(|end| worth(end.outcome)) else { continue };
+        let reason = match end.outcome {
+            Outcome::Invalid if end.detail.is_empty() => "a cell that cannot be used".to_owned(),
+            Outcome::Unknown => without_occasion(&end.detail),
+            _ => end.detail.into_owned(),
+        };
+        let number = u64::try_from(row).unwrap_or(u64::MAX) + 1;
+        let group = groups.entry((end.outcome, reason)).or_insert((0, number));
+        group.0 += 1;
+    }
+    let mut groups: Vec<Attention> = groups
+        .into_iter()
+        .map(|((outcome, reason), (rows, example))| Attention { outcome, reason, rows, example })
+        .collect();
+    groups.sort_by(|one, other| other.rows.cmp(&one.rows).then(one.example.cmp(&other.example)));
+    groups
+}
+
+/// The reason without the run and the time of it, so that rows group.
+fn without_occasion(detail: &str) -> String {
+    detail.split(" (run ").next().unwrap_or(detail).to_owned()
+}
+
+/// Why the run ended before its rows did, and what can be done.
+fn stopped(closing: &Closing<'_, '_>) -> Option<String> {
+    let job = closing.job;
+    if let Some(trouble) = &closing.trouble {
+        return Some(format!(
+            "Storage failed: {trouble}. Nothing was sent whose intent is not on record. Make room or mend it, then run \
+             the same command again: it goes on from the ledger."
+        ));
+    }
+    if closing.signal.is_some() {
+        return Some("Stopped as asked; what was in flight is recorded. The same command goes on from here.".to_owned());
+    }
+    if let Some(halt) = job.halted() {
+        return Some(halted(halt, closing));
+    }
+    match job.closed() {
+        Some(Closed::RefusedAlike(manner)) => Some(format!(
+            "The portal refused the first {} congratulations all alike, so no more were sent; links and statuses were \
+             still learned. {}",
+            crate::workflow::ALIKE,
+            refused_alike(*manner, closing.args, closing.uses_api_key)
+        )),
+        Some(Closed::NoTenant(why)) => Some(format!(
+            "The keys could not be signed, since the portal does not tell its tenant number ({why}). Give it with \
+             --tenant; the first portal of a self-hosted install is normally 1."
+        )),
+        Some(Closed::Limit) => Some(format!(
+            "Stopped after {} congratulations, as --limit asks. The same command goes on with the next ones.",
+            closing.args.congratulation.limit.unwrap_or_default()
+        )),
+        Some(Closed::Daily) => Some(format!(
+            "Stopped at the daily write limit ({} in any 24 hours, --daily-writes). {}",
+            closing.args.limits.daily_writes,
+            again_from(closing.frees_at)
+        )),
+        Some(Closed::PortalsDaily(wait)) => {
+            let at = wait.and_then(|wait| closing.ended_at.checked_add(wait).ok());
+            Some(format!("Stopped, since the portal says that its daily write limit is reached. {}", again_from(at)))
+        }
+        None => job.all_refused().map(|manner| {
+            format!("Every congratulation was refused alike. {}", refused_alike(manner, closing.args, closing.uses_api_key))
+        }),
+    }
+}
+
+fn again_from(at: Option<Timestamp>) -> String {
+    match at {
+        Some(at) => format!("Run the same command again from {} on; it goes on where this one stopped.", moment(at)),
+        None => "Run the same command again tomorrow; it goes on where this one stopped.".to_owned(),
+    }
+}
+
+fn halted(halt: &Halt, closing: &Closing<'_, '_>) -> String {
+    let portal = &closing.portal;
+    match halt {
+        Halt::KeyRefused => format!(
+            "{portal} does not accept the key (401), so the run stopped. It may be mistyped, expired or switched off, or \
+             its owner's account disabled{}. Nothing but the first requests was spent; see the portal's settings, \
+             Developer Tools, API keys.",
+            if closing.uses_api_key { "" } else { "; a token must be the one of POST /api/2.0/authentication" }
+        ),
+        Halt::Unpaid => format!(
+            "{portal} answers 402: its plan is unpaid or its licence lapsed, so it takes no requests. Settle that with \
+             its owner, then run the same command again."
+        ),
+        Halt::Forbidden(fault) => format!(
+            "{portal} refuses this key everything ({fault}). The key may lack scopes (links and statuses need *:read or \
+             *:write, congratulations *:write; accounts:read is not enough), its owner may not be an administrator, the \
+             address list of the portal may not have this machine, or the portal is under maintenance."
+        ),
+        Halt::NoPortal => format!(
+            "{portal} answers 404 to everything: no DocSpace portal is at this address, or it is suspended. Check the \
+             address; it is the one that people type into their browser."
+        ),
+        Halt::Redirected { host } => format!(
+            "{portal} sends requests on to {host}. Redirects are not followed, since the key would go along: give the \
+             final address with --portal."
+        ),
+        Halt::Unreachable(unreachable) if unreachable.answered_before => format!(
+            "{portal} answered at first and could then not be reached for {} ({}), so the run stopped (--outage). Nobody \
+             was charged for it: run the same command again when it is back.",
+            Span(closing.args.retries.outage.0),
+            unreachable.why
+        ),
+        Halt::Unreachable(unreachable) => format!(
+            "{portal} cannot be reached: {}. Check the address and the network; nothing was sent.",
+            unreachable.why
+        ),
+        Halt::TooBusy { come_back_after } => match come_back_after {
+            Some(wait) => format!(
+                "{portal} asks to come back in {}. Run the same command again then; it goes on where this one stopped.",
+                Span(*wait)
+            ),
+            None => format!(
+                "{portal} refused everything for ten minutes: somebody else uses up its limits. Run the same command \
+                 again later; it goes on where this one stopped."
+            ),
+        },
+        Halt::Stopped => "Stopped as asked.".to_owned(),
+        Halt::Storage(why) => format!("Storage failed: {why}."),
+    }
+}
+
+/// What an administrator can do where every congratulation is refused (`docspace-contract.md` §3.3, §4).
+fn refused_alike(manner: Manner, args: &RunArgs, uses_api_key: bool) -> String {
+    match (manner.status, manner.by_the_call) {
+        (403, true) if args.congratulation.sign_with.is_some() => {
+            "The keys were signed, and the portal does not accept the signature: the machine key is not this portal's, \
+             the tenant number is not (--tenant), or this machine's clock is off by more than an hour. `onboard doctor` \
+             tells which."
+                .to_owned()
+        }
+        (403, true) => {
+            "A portal takes only keys that are signed with its machine key; a name like welcome_guest works on \
+             stand-ins alone, whatever published examples say. Self-hosted: run again with --sign-with FILE, a file \
+             that holds the machine key. It lies in /etc/onlyoffice/docspace/.private/machinekey (DEB and RPM \
+             packages), in APP_CORE_MACHINEKEY of the Docker stack's .env, or in \
+             /app/onlyoffice/data/.secrets/APP_CORE_MACHINEKEY (all-in-one image). Cloud: the vendor alone can sign, so \
+             no congratulation can be sent; `onboard invite` sends the portal's own invitations, also again to people \
+             who have not joined."
+                .to_owned()
+        }
+        (403, false) if uses_api_key => {
+            "A gate before the call refused it: the API key may lack the scope *:write, which congratulations need. Make \
+             a key with that scope in the portal's settings, Developer Tools, API keys."
+                .to_owned()
+        }
+        (404, false) => "The call does not exist at this address, or the portal is suspended.".to_owned(),
+        (status, _) => format!("It answered {status} each time; the column detail of the results says more."),
+    }
+}
+
+/// Writes the summary where people see it.
+pub(super) fn tell(summary: &Summary, quiet: bool, screen: &Screen) {
+    let text = summary.text(Screen::width());
+    if !quiet {
+        screen.say(&format!("\n{}", text.trim_end()));
+    } else if summary.exit_status != 0 {
+        screen.say(summary.brief().trim_end());
+    }
+    // Whoever waits for this on a pipe gets it now.
+    drop(std::io::stderr().flush());
+}

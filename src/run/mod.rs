@@ -1,0 +1,160 @@
+//! The job: everything is read and opened and looked at before the first request; then the loop; then the results.
+//!
+//! This is the composition root: the only place that knows roster, ledger, portal, pace, workflow and results at once.
+//! It decides the exit status, by the order that the specification gives.
+
+mod closing;
+mod drive;
+mod key;
+mod observer;
+mod setup;
+mod signals;
+
+use std::io;
+
+use jiff::Timestamp;
+
+pub use self::signals::Signal;
+use self::{
+    drive::{Clock, Drive},
+    observer::Observer,
+    setup::Setup,
+    signals::Signals,
+};
+use crate::{
+    cli::{RunArgs, Setting},
+    ledger::{LedgerError, Recorder, RunStart},
+    pace::Pace,
+    progress::{Progress, Screen},
+    results::{self, RowResult, Settled},
+    workflow::Job,
+};
+
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn stop_signal() -> io::Result<Signal> {
+    Ok(Signals::listen()?.next().await)
+}
+
+/// Runs the job. Returns the exit status; an error means that it could not start, and that nothing was sent.
+pub fn run(args: &RunArgs, settings: &[Setting], quiet: bool, screen: &Screen) -> Result<u8, anyhow::Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match setup::prepare(args, settings, quiet, screen)? {
+        Some(setup) => runtime.block_on(drive(setup, args, quiet, screen)),
+        None => Ok(2),
+    }
+}
+
+async fn drive(setup: Setup, args: &RunArgs, quiet: bool, screen: &Screen) -> Result<u8, anyhow::Error> {
+    // The lock and the embedded portal live until the run is over.
+    let Setup { roster, target, portal, portal_name, account, mut ledger, ledger_is_kept, .. } = setup;
+    let Setup { lock: _lock, policy, limits, machine_key, supersedes, sandbox: _sandbox, .. } = setup;
+    // From here on Ctrl-C lets what is in flight finish.
+    let mut signals = Signals::listen()?;
+    let clock = Clock::start();
+    let start = clock.stamp();
+    let run = uuid::Uuid::now_v7();
+    let seed = run.as_u64_pair().1;
+    let policy = crate::workflow::Policy { seed, ..policy };
+    let earlier = |user| setup::earlier(&ledger, user, supersedes);
+    let mut job = Job::new(roster.rows(), policy, |row| setup::is_carried(args, &roster, row), earlier, start)?;
+    let recent = ledger.recent_use(limits.rate.window, start.wall)?;
+    let mut pace = Pace::new(limits, &recent, seed);
+    ledger.begin_run(&RunStart {
+        id: run,
+        account,
+        command: "run",
+        roster: args.roster.to_string(),
+        roster_hash: roster.sha256(),
+        rows: roster.rows().len(),
+        who: crate::ledger::who(),
+        at: start.wall,
+    })?;
+    let ledger_path = ledger_is_kept.then(|| ledger.path().to_owned());
+    let recorder = Recorder::start(ledger)?;
+    let kind = if quiet { crate::cli::ProgressKind::Never } else { args.reports.progress };
+    let mut observer = Observer::new(screen.clone(), Progress::new(kind, screen), limits.rate);
+    let keys = Setup::key_maker(&roster, &args.congratulation.key, machine_key);
+    let driven = Drive {
+        job: &mut job,
+        pace: &mut pace,
+        portal: &portal,
+        ledger: &recorder,
+        keys: &keys,
+        tenant: args.congratulation.tenant,
+        supersedes,
+        observer: &mut observer,
+        clock,
+    }
+    .run(&mut signals)
+    .await;
+    let traffic = observer.finish();
+    let end = clock.stamp();
+    job.conclude(end);
+    let (ledger, recorded) = recorder.finish().await;
+    let written = results::write(&roster, &target, |row| row_result(&job, row, args.reports.no_links));
+    let trouble = storage_trouble(&job, &recorded, &written);
+    let status = closing::exit_status(&job, driven.signal, trouble.is_some(), &args.selection.fail_on);
+    let frees_at = ledger.as_ref().and_then(|ledger| ledger.daily_use(Some(account), end.wall).ok()).and_then(|daily| daily.frees_at);
+    if let Some(mut ledger) = ledger
+        && recorded.is_ok()
+        && let Err(error) = ledger.end_run(end.wall, status, traffic.sent(), job.tally())
+    {
+        screen.say(&format!("the end of the run could not be recorded: {error}"));
+    }
+    let summary = closing::summary(closing::Closing {
+        job: &job,
+        roster: &roster,
+        args,
+        portal: portal_name,
+        uses_api_key: portal.uses_api_key(),
+        run,
+        traffic,
+        started_at: start.wall,
+        ended_at: end.wall,
+        took: end.now.since_start(),
+        exit_status: status,
+        target: &target,
+        ledger: ledger_path,
+        trouble,
+        signal: driven.signal,
+        frees_at,
+    });
+    closing::tell(&summary, quiet, screen);
+    Ok(status)
+}
+
+/// The results' view of a row's end.
+fn row_result<'a>(job: &'a Job<'_>, row: usize, no_links: bool) -> RowResult<'a> {
+    match job.end(row) {
+        None => RowResult::CarriedOver,
+        Some(end) => RowResult::Settled(Settled {
+            user: end.user,
+            invite_link: if no_links { "" } else { end.link },
+            active: end.active,
+            congratulation: end.outcome,
+            attempts: end.attempts,
+            completed_at: end.completed_at.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+            detail: end.detail,
+        }),
+    }
+}
+
+/// Why nothing more could be recorded, or the results not be written.
+fn storage_trouble(
+    job: &Job<'_>,
+    recorded: &Result<(), LedgerError>,
+    written: &Result<(), results::ResultsError>,
+) -> Option<String> {
+    if let Some(crate::workflow::Halt::Storage(why)) = job.halted() {
+        return Some(why.clone());
+    }
+    if let Err(error) = recorded {
+        return Some(error.to_string());
+    }
+    match written {
+        // Whoever reads our output has seen enough.
+        Err(results::ResultsError::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => None,
+        Err(error) => Some(error.to_string()),
+        Ok(()) => None,
+    }
+}

@@ -1,0 +1,157 @@
+//! Watches a run for people and records: bars, remarks, logs, and what went over the wire. It changes nothing.
+
+use std::time::Duration;
+
+use crate::{
+    display::{Shown, Span, count},
+    outcome::Outcome,
+    pace::{Moment, Pace, Rate, Wait, WaitReason},
+    portal::Fault,
+    progress::{Progress, Screen, Standing},
+    report::{Class, End, Traffic},
+    workflow::{Job, Stamp},
+};
+
+/// How often the standing is put together.
+const EVERY: Duration = Duration::from_millis(100);
+/// Waits shorter than this are not worth a word.
+const WORTH_SAYING: Duration = Duration::from_millis(700);
+
+#[derive(Debug)]
+pub(super) struct Observer {
+    screen: Screen,
+    progress: Progress,
+    rate: Rate,
+    traffic: Traffic,
+    shown_at: Option<Moment>,
+    down: bool,
+}
+
+impl Observer {
+    pub(super) fn new(screen: Screen, progress: Progress, rate: Rate) -> Self {
+        Self { screen, progress, rate, traffic: Traffic::default(), shown_at: None, down: false }
+    }
+
+    /// Shows where the run stands, now and then.
+    pub(super) fn watch(&mut self, job: &Job<'_>, pace: &Pace, wait: Option<&Wait>, stamp: Stamp) {
+        if self.shown_at.is_some_and(|at| stamp.now.saturating_since(at) < EVERY) {
+            return;
+        }
+        self.shown_at = Some(stamp.now);
+        self.tell_outage(job);
+        let standing = self.standing(job, pace, wait, stamp.now);
+        self.progress.show(&standing, stamp.now.since_start());
+    }
+
+    fn tell_outage(&mut self, job: &Job<'_>) {
+        let down = job.down();
+        match (down, self.down) {
+            (Some((_, why)), false) => {
+                self.down = true;
+                let why = Shown(why);
+                self.screen.say(&format!("the portal cannot be reached ({why}); the run pauses and tries again"));
+            }
+            (None, true) => {
+                self.down = false;
+                self.screen.say("the portal answers again");
+            }
+            (Some(_), true) | (None, false) => {}
+        }
+    }
+
+    fn standing(&self, job: &Job<'_>, pace: &Pace, wait: Option<&Wait>, now: Moment) -> Standing {
+        let pulse = pace.pulse();
+        let (links, all_links) = job.link_progress();
+        let (open, ready) = job.backlog();
+        let outcomes = *job.tally();
+        let progress = job.progress();
+        let ended = outcomes.count(Outcome::Sent) + outcomes.count(Outcome::Rejected) + outcomes.count(Outcome::Unknown);
+        let ended = ended.saturating_sub(progress.unknown_before);
+        let (reads, writes) = job.in_flight();
+        let window = self.rate.window.as_secs();
+        let left = pace.forecast(open.div_ceil(100).max(open.min(50)) + ready, now);
+        Standing {
+            links: (u64::from(links), u64::from(all_links)),
+            checks: (progress.to_check.saturating_sub(open + u64::from(reads)), progress.to_check),
+            congratulations: (ended, ended + ready + u64::from(writes)),
+            rows: (outcomes.total(), progress.rows),
+            outcomes,
+            window: (u64::from(pulse.used), u64::from(pulse.limit)),
+            window_name: if window == 60 { "this minute".to_owned() } else { format!("in {}", Span(self.rate.window)) },
+            refused: pulse.refusals,
+            left: (open + ready > 0 && left > Duration::from_secs(1)).then_some(left),
+            waits_for: waits_for(job, wait, now),
+        }
+    }
+
+    /// Rows were settled.
+    pub(super) fn settled(&mut self, job: &mut Job<'_>) {
+        for remark in job.drain_remarks() {
+            self.screen.say(&remark);
+        }
+        for row in job.drain_settled() {
+            if let Some(end) = job.end(row as usize) {
+                tracing::info!(row = u64::from(row) + 1, outcome = %end.outcome, detail = %end.detail, "row settled");
+            }
+        }
+    }
+
+    /// A request ended.
+    pub(super) fn request(&mut self, class: Class, left: Moment, fault: Option<&Fault>, stamp: Stamp) {
+        let latency = stamp.now.saturating_since(left);
+        let end = match fault {
+            None => End::Done,
+            Some(Fault::Refused(_)) => End::Refused,
+            Some(Fault::NotSent { .. }) => End::NotSent,
+            Some(Fault::Lost(_) | Fault::Answered { .. } | Fault::Redirected { .. } | Fault::Unreadable(_)) => End::Failed,
+        };
+        self.traffic.add(class, end, left.since_start(), latency);
+        let ms = latency.as_secs_f64() * 1000.0;
+        match fault {
+            None => tracing::debug!(class = class.as_str(), ms, "answered"),
+            Some(fault) => tracing::debug!(class = class.as_str(), ms, %fault, "not answered as hoped"),
+        }
+    }
+
+    /// A signal came.
+    pub(super) fn stopping(&mut self, (reads, writes): (u32, u32)) {
+        let in_flight = u64::from(reads) + u64::from(writes);
+        self.screen.say(&format!(
+            "stopping: {} in flight may finish, nothing new leaves (a second signal stops at once)",
+            count(in_flight, "request")
+        ));
+    }
+
+    /// The end: the bars go, what was counted stays.
+    pub(super) fn finish(mut self) -> Traffic {
+        self.progress.finish();
+        self.traffic
+    }
+}
+
+/// What the run waits for, as a person says it.
+fn waits_for(job: &Job<'_>, wait: Option<&Wait>, now: Moment) -> Option<String> {
+    let (_, ready) = job.backlog();
+    if let Some((since, why)) = job.down() {
+        let gone = Span(now.saturating_since(since));
+        return Some(format!("the portal cannot be reached for {gone} now: {}", Shown(why)));
+    }
+    if let Some(wait) = wait {
+        let long = wait.until.map(|until| until.saturating_since(now)).filter(|long| *long >= WORTH_SAYING);
+        if let Some(long) = long {
+            let why = match wait.why {
+                WaitReason::WindowFull => "the portal's window is full",
+                WaitReason::Refused => "the portal refused, somebody else uses its limits too",
+                WaitReason::InFlight => "all places in flight are taken",
+                WaitReason::Spread => "requests are spread out",
+            };
+            return Some(format!("waiting {}: {why}", Span(long)));
+        }
+    }
+    let (users, at) = job.waiting()?;
+    if ready > 0 {
+        return None;
+    }
+    let long = Span(at.saturating_since(now));
+    Some(format!("{} not active yet; they are looked at again in {long}", count(users, "user")))
+}

@@ -1,0 +1,427 @@
+//! Everything that has to be right before the first request leaves; whatever is wrong is found here.
+
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+
+use super::key::KeyMaker;
+use crate::{
+    access::{self, Entry},
+    cli::{RunArgs, Setting},
+    display::{Grouped, Span, count},
+    ledger::{self, Held, Ledger, LedgerError, Lock, Mail, Supersedes},
+    origin::Origin,
+    pace::{Limits, Rate},
+    plan::{Budget, Plan, Standing},
+    portal::{Access, Portal},
+    progress::{Screen, colour_is_wanted},
+    results::{self, Target},
+    roster::{Roster, RowState, Source, diagnostics},
+    sandbox::{self, Sandbox},
+    secret::Secret,
+    user::UserId,
+    workflow::{Earlier, Policy, Wait},
+};
+
+/// On a terminal, a run that may send more messages than this asks first.
+const FEW: u64 = 3;
+/// The embedded portal of `--sandbox` answers in this time, so that there is something to see.
+const SANDBOX_LATENCY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(60));
+/// What a portal admits unless its owner changed it (`docspace-contract.md` §5).
+const SHIPPED_PER_SECOND: f64 = 25.0;
+
+/// A run that may start.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) roster: Roster,
+    pub(super) target: Target,
+    pub(super) portal: Portal,
+    /// The portal's name, for people.
+    pub(super) portal_name: String,
+    pub(super) account: [u8; 8],
+    pub(super) ledger: Ledger,
+    /// Whether the ledger outlives the run.
+    pub(super) ledger_is_kept: bool,
+    /// Held until the run is over.
+    pub(super) lock: Option<Lock>,
+    pub(super) policy: Policy,
+    pub(super) limits: Limits,
+    pub(super) machine_key: Option<Secret>,
+    pub(super) supersedes: Supersedes,
+    /// Serves until the run is over.
+    pub(super) sandbox: Option<Sandbox>,
+}
+
+impl Setup {
+    pub(super) fn key_maker<'r>(roster: &'r Roster, literal: &str, machine_key: Option<Secret>) -> KeyMaker<'r> {
+        KeyMaker { roster, literal: literal.to_owned(), machine_key }
+    }
+}
+
+/// Whether a row is left as it was: its outcome is not among those asked for.
+pub(super) fn is_carried(args: &RunArgs, roster: &Roster, row: usize) -> bool {
+    let only = &args.selection.only;
+    let previous = roster.rows().get(row).and_then(|row| row.previous);
+    !only.is_empty() && previous.is_some_and(|outcome| !only.contains(&outcome))
+}
+
+/// What the ledger holds against congratulating a user, given what a person asked to let go.
+pub(super) fn earlier(ledger: &Ledger, user: UserId, supersedes: Supersedes) -> Result<Option<Earlier>, LedgerError> {
+    Ok(match ledger.held(Mail::Congratulation, *user.as_bytes())? {
+        Some(Held::Sent { .. }) if supersedes.sent => None,
+        Some(Held::Unknown { .. }) if supersedes.unknown => None,
+        held => held.map(super::drive::earlier),
+    })
+}
+
+/// Makes a run ready. `None` where a person was asked and said no.
+pub(super) fn prepare(
+    args: &RunArgs,
+    settings: &[Setting],
+    quiet: bool,
+    screen: &Screen,
+) -> Result<Option<Setup>, anyhow::Error> {
+    if !args.sandbox && args.portal.portal.is_none() {
+        return Err(access::NoAccess::NoPortal { may_be_sandbox: true }.into());
+    }
+    let target = target_of(args)?;
+    refuse_contradictions(args, target.as_ref())?;
+    let roster = Roster::read(&args.roster)?;
+    let target = target.unwrap_or_else(|| default_target(&args.roster, roster.is_results()));
+    look_at_roster(args, &roster, quiet, screen)?;
+    let roster_path = match &args.roster {
+        Source::Path(path) => Some(path.as_path()),
+        Source::Stdin => None,
+    };
+    results::probe(&target, roster_path, roster.is_results())?;
+    let machine_key = args.congratulation.sign_with.as_deref().map(|path| machine_key(path, screen)).transpose()?;
+    let reached = if args.sandbox {
+        sandboxed(args, &roster, machine_key.as_ref())?
+    } else {
+        let entry = access::entry(&args.portal, true)?;
+        for remark in &entry.remarks {
+            screen.say(&format!("warning: {remark}"));
+        }
+        Reached::of(entry)
+    };
+    let Reached { mut portal, origin, name, account, sandbox } = reached;
+    if let Some(machine_key) = &machine_key {
+        portal = portal.masking(machine_key.clone());
+    }
+    say_rate(args, screen);
+    let given = ledger_given(args, settings);
+    let (lock, mut ledger) = open_ledger(args, given.as_deref(), screen)?;
+    #[expect(clippy::disallowed_methods, reason = "the run's clock starts later; this is when the ledger is opened")]
+    let now = Timestamp::now();
+    if lock.is_some() {
+        ledger.recover(now)?;
+    }
+    ledger.turn_to(&origin, &args.ledger.formerly)?;
+    if !args.sandbox && !args.ledger.other_portal {
+        refuse_other_origin(args, &roster, &ledger, &origin)?;
+    }
+    let supersedes = Supersedes { sent: args.congratulation.resend, unknown: args.congratulation.retry_unknown };
+    let daily = ledger.daily_use(Some(account), now)?;
+    let daily_left = args.limits.daily_writes.saturating_sub(daily.count);
+    let budget = Budget {
+        rate: args.limits.rate,
+        daily: args.limits.daily_writes,
+        daily_left,
+        frees_at: daily.frees_at,
+        limit: args.congratulation.limit,
+        portal_users: None,
+        now,
+    };
+    if may_ask(args) && !is_wanted(args, &roster, &ledger, &budget, supersedes, &name)? {
+        screen.say("nothing was sent");
+        return Ok(None);
+    }
+    let policy = Policy {
+        retries: args.retries.retries,
+        outage: args.retries.outage.0,
+        limit: args.congratulation.limit,
+        daily_left,
+        wait: args.retries.wait.map(|at_most| Wait { at_most: at_most.0, poll: args.retries.poll.0 }),
+        refresh: args.selection.refresh,
+        needs_tenant: machine_key.is_some() && args.congratulation.tenant.is_none(),
+        seed: 0,
+    };
+    Ok(Some(Setup {
+        roster,
+        target,
+        portal,
+        portal_name: name,
+        account,
+        ledger,
+        ledger_is_kept: lock.is_some(),
+        lock,
+        policy,
+        limits: Limits {
+            rate: args.limits.rate,
+            max_reads: args.limits.max_reads,
+            max_writes: args.limits.max_writes,
+            hold_off: args.limits.hold_off.0,
+            spike: args.limits.spike,
+        },
+        machine_key,
+        supersedes,
+        sandbox,
+    }))
+}
+
+// ---- options and roster ----
+
+fn target_of(args: &RunArgs) -> Result<Option<Target>, anyhow::Error> {
+    let target = args.output.as_ref().map(|target| target.0.clone());
+    if matches!(&target, Some(Target::Path(path)) if path.as_os_str().is_empty()) {
+        bail!("-o needs the path of a file, or - for standard output");
+    }
+    Ok(target)
+}
+
+fn refuse_contradictions(args: &RunArgs, target: Option<&Target>) -> Result<(), anyhow::Error> {
+    let summary_to_stdout = args.reports.summary_json.as_ref().is_some_and(|target| target.0 == Target::Stdout);
+    if target == Some(&Target::Stdout) && summary_to_stdout {
+        bail!("the results and the JSON summary cannot both go to standard output; give one of them a file");
+    }
+    if args.congratulation.resend && !args.congratulation.yes && !may_ask(args) && !args.sandbox {
+        bail!(
+            "--resend sends a second message to people who had one, so it needs --yes where nobody can be asked; \
+             nothing was sent"
+        );
+    }
+    Ok(())
+}
+
+/// `users.csv` gives `users.results.csv`; a results file itself; standard input `onboard.results.csv`.
+fn default_target(source: &Source, is_results: bool) -> Target {
+    Target::Path(match source {
+        Source::Path(path) if is_results => path.clone(),
+        Source::Path(path) => {
+            let stem = path.file_stem().unwrap_or_default().to_owned();
+            let mut name = stem;
+            name.push(".results.csv");
+            path.with_file_name(name)
+        }
+        Source::Stdin => PathBuf::from("onboard.results.csv"),
+    })
+}
+
+fn look_at_roster(args: &RunArgs, roster: &Roster, quiet: bool, screen: &Screen) -> Result<(), anyhow::Error> {
+    if let Some(warning) = roster.warning() {
+        screen.say(&format!("warning: {warning}"));
+    }
+    if !args.selection.only.is_empty() && !roster.is_results() {
+        bail!("--only takes rows by their outcome, and {} is no results file; leave it off", args.roster);
+    }
+    let bad = roster
+        .rows()
+        .iter()
+        .enumerate()
+        .filter(|(number, row)| row.state == RowState::Invalid && !is_carried(args, roster, *number))
+        .count();
+    if bad == 0 {
+        return Ok(());
+    }
+    if !quiet || args.selection.strict {
+        let colour = io::stderr().is_terminal() && colour_is_wanted();
+        let mut text = Vec::new();
+        diagnostics::write(roster, &args.roster.to_string(), diagnostics::Format::Text { colour }, &mut text)?;
+        screen.say(String::from_utf8_lossy(&text).trim_end());
+    }
+    let bad = count(u64::try_from(bad).unwrap_or(u64::MAX), "row");
+    if args.selection.strict {
+        bail!("{bad} of {} cannot be used, and --strict stops the run there; nothing was sent", args.roster);
+    }
+    if !quiet {
+        screen.say(&format!("{bad} cannot be used and cost no request; the others go on\n"));
+    }
+    Ok(())
+}
+
+fn machine_key(path: &Path, screen: &Screen) -> Result<Secret, anyhow::Error> {
+    if let Some(warning) = access::warn_if_readable("machine key", path) {
+        screen.say(&format!("warning: {warning}"));
+    }
+    Ok(Secret::read_machine_key(path)?)
+}
+
+fn say_rate(args: &RunArgs, screen: &Screen) {
+    let rate: Rate = args.limits.rate;
+    if !args.sandbox && rate.per_second() > SHIPPED_PER_SECOND {
+        screen.say(&format!(
+            "note: {rate} is more than the 1500/min that a portal admits unless its owner raised it; what it refuses is \
+             waited out"
+        ));
+    }
+}
+
+// ---- the portal ----
+
+struct Reached {
+    portal: Portal,
+    origin: Origin,
+    name: String,
+    account: [u8; 8],
+    sandbox: Option<Sandbox>,
+}
+
+impl Reached {
+    fn of(entry: Entry) -> Self {
+        let origin = entry.address.origin();
+        Self { portal: entry.portal, name: origin.to_string(), origin, account: entry.account, sandbox: None }
+    }
+}
+
+/// An embedded portal in which the roster's users exist, and which keeps the limits that the run is told of.
+fn sandboxed(args: &RunArgs, roster: &Roster, machine_key: Option<&Secret>) -> Result<Reached, anyhow::Error> {
+    let users = sandbox::cli::users_of(roster).context("the roster's copy cannot be read again")?;
+    let window_ms = u64::try_from(args.limits.rate.window.as_millis()).unwrap_or(u64::MAX);
+    // Without rest after an answer the run is meant for a portal without this limiter.
+    let in_flight = !args.limits.hold_off.0.is_zero();
+    let config = sandbox::Config {
+        users,
+        congratulation_key: args.congratulation.key.clone(),
+        row_keys: sandbox::cli::keys_of(roster)?,
+        machine_key: machine_key.map(|key| key.expose().to_owned()),
+        limits: sandbox::Limits {
+            window: Some((args.limits.rate.requests, window_ms)),
+            reads: in_flight.then_some(args.limits.max_reads),
+            writes: in_flight.then_some(args.limits.max_writes),
+            daily: None,
+        },
+        latency: SANDBOX_LATENCY,
+        ..sandbox::Config::default()
+    };
+    let sandbox = Sandbox::start(config).context("the embedded portal cannot be started")?;
+    let address = sandbox.origin().parse().context("the embedded portal has an odd address")?;
+    let key = Secret::new("API key", sandbox.api_key().to_owned())?;
+    let account = key.fingerprint();
+    let timeout = args.portal.timeout.0;
+    let portal = Portal::new(Access { address, key, timeout, ca_file: None, proxy: None })?;
+    let name = "the embedded portal".to_owned();
+    Ok(Reached { portal, origin: Origin::of_sandbox(), name, account, sandbox: Some(sandbox) })
+}
+
+// ---- the ledger ----
+
+/// The ledger that was asked for. With `--sandbox` only the command line counts: a ledger of real runs that the
+/// environment or the settings file names has no business with it.
+fn ledger_given(args: &RunArgs, settings: &[Setting]) -> Option<PathBuf> {
+    let typed = settings.iter().any(|setting| setting.name == "ledger" && setting.source == "command line");
+    args.ledger.ledger.clone().filter(|_| !args.sandbox || typed)
+}
+
+fn open_ledger(
+    args: &RunArgs,
+    given: Option<&Path>,
+    screen: &Screen,
+) -> Result<(Option<Lock>, Ledger), anyhow::Error> {
+    if args.sandbox && given.is_none() {
+        return Ok((None, Ledger::temporary()?));
+    }
+    let path = ledger::place(given)?;
+    if args.ledger.require_ledger && !path.exists() {
+        return Err(LedgerError::Missing(path).into());
+    }
+    let purpose = format!("run {}", args.roster);
+    let lock = Lock::wait_for(&path, &purpose, args.ledger.lock_timeout.0, |text| screen.say(text))?;
+    let ledger = Ledger::open(&lock, args.ledger.require_ledger)?;
+    Ok((Some(lock), ledger))
+}
+
+/// Records under another address may be this portal's: then going on would congratulate people twice.
+fn refuse_other_origin(
+    args: &RunArgs,
+    roster: &Roster,
+    ledger: &Ledger,
+    origin: &Origin,
+) -> Result<(), anyhow::Error> {
+    let valid = roster.rows().iter().enumerate().filter(|(number, row)| {
+        row.state == RowState::Valid && !is_carried(args, roster, *number)
+    });
+    if let Some((other, user)) = ledger.elsewhere(valid.filter_map(|(_, row)| row.user))? {
+        bail!(
+            "the ledger knows user {user} of this roster under {other}, and this run is for {origin}. If that is the \
+             same portal under its earlier address, add --formerly {other}, so that nobody is congratulated twice; if \
+             it is another portal, add --other-portal. Nothing was sent"
+        );
+    }
+    Ok(())
+}
+
+// ---- the question ----
+
+fn may_ask(args: &RunArgs) -> bool {
+    !args.congratulation.yes && !args.sandbox && io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Shows the plan in a few lines and asks.
+fn is_wanted(
+    args: &RunArgs,
+    roster: &Roster,
+    ledger: &Ledger,
+    budget: &Budget,
+    supersedes: Supersedes,
+    portal: &str,
+) -> Result<bool, anyhow::Error> {
+    let plan = Plan::make(
+        roster.rows(),
+        budget,
+        |row| is_carried(args, roster, row),
+        |user| {
+            Ok::<_, LedgerError>(earlier(ledger, user, supersedes)?.map(|earlier| match earlier {
+                Earlier::Sent { .. } => Standing::Sent,
+                Earlier::Unknown { .. } => Standing::Unknown,
+            }))
+        },
+    )?;
+    if plan.requests.messages.most <= FEW && !args.congratulation.resend {
+        return Ok(true);
+    }
+    let mut terminal = io::stderr().lock();
+    let people = count(plan.requests.messages.most, "person").replace("persons", "people");
+    writeln!(terminal, "{people} on {portal} may get a message now, those who are active.")?;
+    writeln!(
+        terminal,
+        "{} were congratulated before, {} may have been; they get none.",
+        Grouped(plan.rows.already_sent),
+        Grouped(plan.rows.unknown)
+    )?;
+    writeln!(terminal, "It takes about {} at the portal's limits.", Span(plan.duration().max(Duration::from_secs(1))))?;
+    if args.congratulation.resend {
+        writeln!(terminal, "--resend: people who were congratulated before get the same message a second time.")?;
+    }
+    if !ledger.has_sent()? {
+        writeln!(
+            terminal,
+            "\nThe message is the portal's own welcome mail for administrators, in the user's language, whoever gets \
+             it;\non some portals it carries a link to change the password. Nothing else can be chosen, and it cannot \
+             be taken back.\nTo see it first, congratulate yourself: a roster of one row, or --limit 1.\n"
+        )?;
+    }
+    write!(terminal, "Go on? [y/N] ")?;
+    terminal.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_go_beside_the_roster() {
+        let target = |text: &str, is_results| default_target(&text.parse().expect("infallible"), is_results);
+        assert_eq!(target("dir/users.csv", false), Target::Path("dir/users.results.csv".into()));
+        assert_eq!(target("users", false), Target::Path("users.results.csv".into()));
+        assert_eq!(target("users.results.csv", true), Target::Path("users.results.csv".into()));
+        assert_eq!(target("-", false), Target::Path("onboard.results.csv".into()));
+    }
+}
