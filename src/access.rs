@@ -23,7 +23,9 @@ pub enum NoAccess {
         may_be_sandbox: bool,
     },
     /// No key.
-    #[error("no API key is given; use --api-key-file PATH (or ONBOARD_API_KEY_FILE), ONBOARD_API_KEY, or --api-key-command CMD")]
+    #[error(
+        "no API key is given; use --api-key-file PATH (or ONBOARD_API_KEY_FILE), ONBOARD_API_KEY, or --api-key-command CMD"
+    )]
     NoKey,
     /// The key cannot be had.
     #[error(transparent)]
@@ -61,13 +63,8 @@ pub fn entry(args: &PortalArgs, may_be_sandbox: bool) -> Result<Entry, NoAccess>
         None => proxy_of_environment(&address)?,
     };
     let account = key.fingerprint();
-    let access = Access {
-        address: address.clone(),
-        key,
-        timeout: args.timeout.0,
-        ca_file: args.ca_file.clone(),
-        proxy,
-    };
+    let access =
+        Access { address: address.clone(), key, timeout: args.timeout.0, ca_file: args.ca_file.clone(), proxy };
     let portal = Portal::new(access)?;
     Ok(Entry { portal, address, account, remarks })
 }
@@ -96,7 +93,9 @@ pub fn key(args: &PortalArgs) -> Result<(Secret, Vec<String>), NoAccess> {
 pub fn warn_if_readable(what: &str, path: &Path) -> Option<String> {
     let mode = readable_by_others(path)?;
     let shown = path.display();
-    Some(format!("others can read the {what} in {shown} (its mode is {mode:03o}); make it yours alone: chmod 600 {shown}"))
+    Some(format!(
+        "others can read the {what} in {shown} (its mode is {mode:03o}); make it yours alone: chmod 600 {shown}"
+    ))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the environment is a documented source of the key and the proxy")]
@@ -111,9 +110,8 @@ fn variable(name: &str) -> Result<Option<String>, NoAccess> {
 
 /// `HTTPS_PROXY`, unless `NO_PROXY` names the portal's host: exactly, as a domain above it, or by `*`.
 fn proxy_of_environment(address: &PortalAddress) -> Result<Option<reqwest::Url>, NoAccess> {
-    let either = |upper: &str, lower: &str| -> Result<Option<String>, NoAccess> {
-        Ok(variable(upper)?.or(variable(lower)?))
-    };
+    let either =
+        |upper: &str, lower: &str| -> Result<Option<String>, NoAccess> { Ok(variable(upper)?.or(variable(lower)?)) };
     let Some(text) = either("HTTPS_PROXY", "https_proxy")? else { return Ok(None) };
     let without = either("NO_PROXY", "no_proxy")?.unwrap_or_default();
     if address.is_loopback() || bypassed(address.host(), &without) {
@@ -124,9 +122,10 @@ fn proxy_of_environment(address: &PortalAddress) -> Result<Option<reqwest::Url>,
 }
 
 fn bypassed(host: &str, without: &str) -> bool {
-    without.split(',').map(|name| name.trim().trim_start_matches('.').to_ascii_lowercase()).any(|name| {
-        name == "*" || (!name.is_empty() && (host == name || host.ends_with(&format!(".{name}"))))
-    })
+    without
+        .split(',')
+        .map(|name| name.trim().trim_start_matches('.').to_ascii_lowercase())
+        .any(|name| name == "*" || (!name.is_empty() && (host == name || host.ends_with(&format!(".{name}")))))
 }
 
 #[cfg(test)]

@@ -113,8 +113,12 @@ mod tests {
 
     #[test]
     fn numbers_and_times_are_shown_as_people_say_them() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(|number| Grouped(number).to_string()), ["0", "999", "1,000", "1,234,567"]);
-        let spans = [20, 1500, 12_345, 80_000, 3_600_000, 90_000_000].map(|ms| Span(Duration::from_millis(ms)).to_string());
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(|number| Grouped(number).to_string()),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        let spans =
+            [20, 1500, 12_345, 80_000, 3_600_000, 90_000_000].map(|ms| Span(Duration::from_millis(ms)).to_string());
         assert_eq!(spans, ["20 ms", "1.5 s", "12 s", "1 min 20 s", "1 h", "1 d 1 h"]);
         assert_eq!([count(0, "row"), count(1, "row"), count(2000, "row")], ["no rows", "1 row", "2,000 rows"]);
     }

@@ -197,7 +197,10 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_told_apart() {
-        assert_eq!("portal.example.com".parse::<PortalAddress>(), Err(AddressError::NoScheme("portal.example.com".into())));
+        assert_eq!(
+            "portal.example.com".parse::<PortalAddress>(),
+            Err(AddressError::NoScheme("portal.example.com".into()))
+        );
         assert_eq!("localhost:8080".parse::<PortalAddress>(), Err(AddressError::NoScheme("localhost:8080".into())));
         assert_eq!("https://a:secret@b.c".parse::<PortalAddress>(), Err(AddressError::HoldsUser));
         assert_eq!("ftp://b.c".parse::<PortalAddress>(), Err(AddressError::OtherScheme("ftp".into())));

@@ -226,7 +226,7 @@ mod tests {
         Row {
             user: Some(UserId::from_bytes([number; 16])),
             email: None,
-            employee_type: Some(if number % 2 == 0 { EmployeeType::Guest } else { EmployeeType::User }),
+            employee_type: Some(if number.is_multiple_of(2) { EmployeeType::Guest } else { EmployeeType::User }),
             state,
             previous: None,
         }
@@ -257,10 +257,7 @@ mod tests {
             Ok::<_, Infallible>((*user.as_bytes().first().expect("bytes") == 1).then_some(Standing::Sent))
         };
         let plan = Plan::make(&rows, &budget(), |_| false, standing).expect("infallible");
-        assert_eq!(
-            plan.rows,
-            Rows { total: 5, due: 2, already_sent: 1, duplicate: 1, invalid: 1, ..Rows::default() }
-        );
+        assert_eq!(plan.rows, Rows { total: 5, due: 2, already_sent: 1, duplicate: 1, invalid: 1, ..Rows::default() });
         assert_eq!(plan.requests.links, 2);
         assert_eq!(plan.requests.statuses, Between { least: 1, most: 3 });
         assert_eq!(plan.requests.total, Between { least: 3, most: 7 });
@@ -281,7 +278,10 @@ mod tests {
             calendar(messages, budget).into_iter().map(|day| (hours(day.from), day.messages)).collect()
         };
         assert_eq!(told(0, &budget()), []);
-        assert_eq!(told(25_000, &Budget { daily_left: 4_000, ..budget() }), [(0, 4_000), (24, 10_000), (48, 10_000), (72, 1_000)]);
+        assert_eq!(
+            told(25_000, &Budget { daily_left: 4_000, ..budget() }),
+            [(0, 4_000), (24, 10_000), (48, 10_000), (72, 1_000)]
+        );
         let frees_at = Timestamp::from_second(7 * 3600).ok();
         assert_eq!(told(5, &Budget { daily_left: 0, frees_at, ..budget() }), [(7, 5)]);
         assert_eq!(told(5, &Budget { daily: 0, ..budget() }), []);

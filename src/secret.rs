@@ -59,7 +59,9 @@ pub enum SecretError {
     #[error("the {0} is longer than {MAX_BYTES} bytes: that is no key")]
     TooLong(&'static str),
     /// A blank, a control character or anything beyond ASCII.
-    #[error("the {what} contains an invalid character at position {position}: only visible ASCII characters can be sent")]
+    #[error(
+        "the {what} contains an invalid character at position {position}: only visible ASCII characters can be sent"
+    )]
     InvalidCharacter {
         /// What was looked for.
         what: &'static str,
@@ -105,8 +107,7 @@ impl Secret {
 
     /// From a file.
     pub fn read(what: &'static str, path: &Path) -> Result<Self, SecretError> {
-        let bytes =
-            fs::read(path).map_err(|source| SecretError::Unreadable { what, path: path.to_owned(), source })?;
+        let bytes = fs::read(path).map_err(|source| SecretError::Unreadable { what, path: path.to_owned(), source })?;
         Self::from_bytes(what, bytes, false)
     }
 

@@ -43,8 +43,10 @@ Examples
 #[command(name = "onboard", version = crate::VERSION, propagate_version = true, max_term_width = 110)]
 #[command(after_long_help = EXIT_STATUSES)]
 pub struct Cli {
+    /// Where diagnostics go.
     #[command(flatten)]
     pub diagnostics: Diagnostics,
+    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -108,7 +110,7 @@ pub struct PortalArgs {
     /// The portal's public address, as people type it into their browser
     #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
     pub portal: Option<PortalAddress>,
-    /// File with the API key (sk-…) or token; or set ONBOARD_API_KEY
+    /// File with the API key (sk-…) or token; or set `ONBOARD_API_KEY`
     #[arg(long, env = "ONBOARD_API_KEY_FILE", value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
     pub api_key_file: Option<String>,
     /// Command that prints the key, such as a password manager's
@@ -120,7 +122,7 @@ pub struct PortalArgs {
     /// Trust this certificate authority too (PEM)
     #[arg(long, value_name = "PATH")]
     pub ca_file: Option<PathBuf>,
-    /// Go through this proxy by CONNECT; never for loopback [env: HTTPS_PROXY, NO_PROXY]
+    /// Go through this proxy by CONNECT; never for loopback [env: `HTTPS_PROXY`, `NO_PROXY`]
     #[arg(long, value_name = "URL")]
     pub proxy: Option<reqwest::Url>,
 }
@@ -174,7 +176,7 @@ pub struct LedgerArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = RUN_EXAMPLES, after_long_help = format!("{RUN_EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub struct RunArgs {
-    /// CSV with user_id (or email) and employee_type; `-` is standard input
+    /// CSV with `user_id` (or email) and `employee_type`; `-` is standard input
     pub roster: Source,
     /// Results file; `-` is standard output [default: users.csv gives users.results.csv]
     #[arg(short, long, value_name = "PATH")]
@@ -182,18 +184,25 @@ pub struct RunArgs {
     /// Run against an embedded portal, started in this process, in which the roster's users exist
     #[arg(long)]
     pub sandbox: bool,
+    /// The portal.
     #[command(flatten)]
     pub portal: PortalArgs,
+    /// What is sent.
     #[command(flatten)]
     pub congratulation: CongratulationArgs,
+    /// The portal's limits.
     #[command(flatten)]
     pub limits: LimitArgs,
+    /// What happens in trouble.
     #[command(flatten)]
     pub retries: RetryArgs,
+    /// The durable record.
     #[command(flatten)]
     pub ledger: LedgerArgs,
+    /// Which rows.
     #[command(flatten)]
     pub selection: SelectionArgs,
+    /// What is written besides the results.
     #[command(flatten)]
     pub reports: ReportArgs,
 }
@@ -257,7 +266,7 @@ pub struct SelectionArgs {
     /// Any invalid row stops the run before the first request
     #[arg(long)]
     pub strict: bool,
-    /// Which outcomes make the exit status 1; no_link may be added
+    /// Which outcomes make the exit status 1; `no_link` may be added
     #[arg(long, value_name = "LIST", default_value = "failed,rejected,unknown,invalid")]
     pub fail_on: FailOn,
 }
@@ -266,7 +275,7 @@ pub struct SelectionArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub struct ReportArgs {
-    /// Leave invite_link empty in the results
+    /// Leave `invite_link` empty in the results
     #[arg(long)]
     pub no_links: bool,
     /// HTML page about the run
@@ -301,7 +310,7 @@ pub enum ProgressKind {
 /// `onboard plan`.
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
-    /// CSV with user_id (or email) and employee_type; `-` is standard input
+    /// CSV with `user_id` (or email) and `employee_type`; `-` is standard input
     pub roster: Source,
     /// The portal whose records count
     #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
@@ -321,8 +330,10 @@ pub struct PlanArgs {
     /// Congratulate at most so many people
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+    /// The portal's limits.
     #[command(flatten)]
     pub limits: LimitArgs,
+    /// The durable record.
     #[command(flatten)]
     pub ledger: LedgerArgs,
 }
@@ -330,7 +341,7 @@ pub struct PlanArgs {
 /// `onboard check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
-    /// CSV with user_id (or email) and employee_type; `-` is standard input
+    /// CSV with `user_id` (or email) and `employee_type`; `-` is standard input
     pub roster: Source,
     /// How problems are written
     #[arg(long, value_enum, default_value_t)]

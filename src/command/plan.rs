@@ -37,14 +37,20 @@ pub(super) fn execute(args: &PlanArgs, screen: &Screen, out: &mut dyn Write) -> 
         portal_users: args.portal_users,
         now,
     };
-    let plan = Plan::make(roster.rows(), &budget, |_| false, |user| {
-        let held = ledger.as_ref().map_or(Ok(None), |ledger| ledger.held(Mail::Congratulation, *user.as_bytes()))?;
-        Ok::<_, LedgerError>(match held {
-            Some(Held::Sent { .. }) if !args.resend => Some(Standing::Sent),
-            Some(Held::Unknown { .. }) if !args.retry_unknown => Some(Standing::Unknown),
-            _ => None,
-        })
-    })?;
+    let plan = Plan::make(
+        roster.rows(),
+        &budget,
+        |_| false,
+        |user| {
+            let held =
+                ledger.as_ref().map_or(Ok(None), |ledger| ledger.held(Mail::Congratulation, *user.as_bytes()))?;
+            Ok::<_, LedgerError>(match held {
+                Some(Held::Sent { .. }) if !args.resend => Some(Standing::Sent),
+                Some(Held::Unknown { .. }) if !args.retry_unknown => Some(Standing::Unknown),
+                _ => None,
+            })
+        },
+    )?;
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &plan)?;
         writeln!(out)?;
@@ -90,7 +96,10 @@ fn text(plan: &Plan, args: &PlanArgs, knows: bool) -> String {
     let requests = &plan.requests;
     let _infallible = writeln!(text, "{} requests", between(requests.total));
     for (number, what) in [
-        (between(Between { least: requests.links, most: requests.links }), "invitation links, one for each employee type"),
+        (
+            between(Between { least: requests.links, most: requests.links }),
+            "invitation links, one for each employee type",
+        ),
         (between(requests.statuses), "for the statuses: pages of 100, or one by one where that is fewer"),
         (between(requests.messages), "congratulations"),
     ] {

@@ -212,7 +212,12 @@ impl Ledger {
                 .query_map(params![portal, email.0.as_slice()], |row| row.get(0))
                 .and_then(Iterator::collect)
                 .map_err(&broken)?;
-            found.extend(subjects.iter().filter_map(|subject| <[u8; 16]>::try_from(subject.as_slice()).ok()).map(UserId::from_bytes));
+            found.extend(
+                subjects
+                    .iter()
+                    .filter_map(|subject| <[u8; 16]>::try_from(subject.as_slice()).ok())
+                    .map(UserId::from_bytes),
+            );
         }
         Ok(found)
     }

@@ -42,7 +42,8 @@ impl Lock {
         if ledger.is_dir() {
             return Err(LedgerError::Directory(ledger.to_owned()));
         }
-        let unmakeable = |source| LedgerError::Unmakeable { path: ledger.to_owned(), source: std::sync::Arc::new(source) };
+        let unmakeable =
+            |source| LedgerError::Unmakeable { path: ledger.to_owned(), source: std::sync::Arc::new(source) };
         let folder = ledger.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         make_folder(folder).map_err(unmakeable)?;
         let path = match std::fs::canonicalize(ledger) {
@@ -64,14 +65,19 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 // What is written there is for people only; if it cannot be read, somebody holds it all the same.
-                let known = Read::by_ref(&mut file).take(1000).read_to_string(&mut text).is_ok() && !text.trim().is_empty();
+                let known =
+                    Read::by_ref(&mut file).take(1000).read_to_string(&mut text).is_ok() && !text.trim().is_empty();
                 let holder = if known { Shown(text.trim()).to_string() } else { "another run".to_owned() };
                 return Ok(Err(Holder(holder)));
             }
-            Err(TryLockError::Error(source)) => return Err(LedgerError::NoLocks { path, source: std::sync::Arc::new(source) }),
+            Err(TryLockError::Error(source)) => {
+                return Err(LedgerError::NoLocks { path, source: std::sync::Arc::new(source) });
+            }
         }
-        let note = format!("process {} ({purpose}), since {}\n", std::process::id(), now.strftime("%Y-%m-%d %H:%M:%S UTC"));
-        let noted = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(note.as_bytes()));
+        let note =
+            format!("process {} ({purpose}), since {}\n", std::process::id(), now.strftime("%Y-%m-%d %H:%M:%S UTC"));
+        let noted =
+            file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(note.as_bytes()));
         noted.map_err(|source| LedgerError::Unmakeable { path: path.clone(), source: std::sync::Arc::new(source) })?;
         Ok(Ok(Self { _file: file, path }))
     }
@@ -99,7 +105,7 @@ impl Lock {
                 said = true;
                 say(&format!("waiting for another run on the same ledger: {holder}; at most {}", Span(at_most)));
             }
-            std::thread::sleep(TRY_EVERY.min(at_most - waited));
+            std::thread::sleep(TRY_EVERY.min(at_most.saturating_sub(waited)));
         }
     }
 

@@ -256,7 +256,7 @@ pub struct Ledger {
     #[cfg(unix)]
     inode: Option<u64>,
     /// A throw-away ledger's folder, deleted with it.
-    _folder: Option<tempfile::TempDir>,
+    folder: Option<tempfile::TempDir>,
 }
 
 impl Ledger {
@@ -271,12 +271,13 @@ impl Ledger {
             |source| LedgerError::Unmakeable { path: std::env::temp_dir(), source: std::sync::Arc::new(source) };
         let folder = tempfile::Builder::new().prefix("onboard-").tempdir().map_err(unmakeable)?;
         let mut ledger = Self::open_at(&folder.path().join("ledger.db"), false)?;
-        ledger._folder = Some(folder);
+        ledger.folder = Some(folder);
         Ok(ledger)
     }
 
     fn open_at(path: &Path, must_exist: bool) -> Result<Self, LedgerError> {
-        let unmakeable = |source| LedgerError::Unmakeable { path: path.to_owned(), source: std::sync::Arc::new(source) };
+        let unmakeable =
+            |source| LedgerError::Unmakeable { path: path.to_owned(), source: std::sync::Arc::new(source) };
         let exists = path.try_exists().map_err(unmakeable)?;
         if must_exist && !exists {
             return Err(LedgerError::Missing(path.to_owned()));
@@ -307,7 +308,7 @@ impl Ledger {
             path: path.to_owned(),
             portals: Vec::new(),
             run: 0,
-            _folder: None,
+            folder: None,
         })
     }
 
@@ -333,7 +334,7 @@ impl Ledger {
             run: 0,
             #[cfg(unix)]
             inode: None,
-            _folder: None,
+            folder: None,
         })
     }
 
@@ -429,18 +430,15 @@ impl Ledger {
     /// Another origin under which one of these users is held: perhaps this portal's earlier address.
     pub fn elsewhere(&self, users: impl Iterator<Item = UserId>) -> Result<Option<(String, UserId)>, LedgerError> {
         let broken = self.broken();
-        let mut statement =
-            self.connection.prepare("SELECT id, origin FROM portal ORDER BY id").map_err(&broken)?;
+        let mut statement = self.connection.prepare("SELECT id, origin FROM portal ORDER BY id").map_err(&broken)?;
         let others: Vec<(i64, String)> = statement
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
             .and_then(Iterator::collect)
             .map_err(&broken)?;
         // What was tried on the embedded portal says nothing about a real one.
         let tried = Origin::of_sandbox();
-        let others: Vec<_> = others
-            .into_iter()
-            .filter(|(id, origin)| !self.portals.contains(id) && origin != tried.as_str())
-            .collect();
+        let others: Vec<_> =
+            others.into_iter().filter(|(id, origin)| !self.portals.contains(id) && origin != tried.as_str()).collect();
         if others.is_empty() {
             return Ok(None);
         }
@@ -496,7 +494,11 @@ impl Ledger {
                 break;
             }
             let counts = counted || state != "no_effect";
-            if began_at > since && counts && self.portals.contains(&portal) && account.is_none_or(|account| whose == account) {
+            if began_at > since
+                && counts
+                && self.portals.contains(&portal)
+                && account.is_none_or(|account| whose == account)
+            {
                 daily.count += 1;
                 // A stamp in the future was made by a wrong clock; it counts from now.
                 let from = began_at.min(now.as_millisecond());
@@ -522,13 +524,20 @@ impl Ledger {
                 .map_err(&broken)?;
             let blocks: Vec<Block> = statement
                 .query_map(params![portal, since], |row| {
-                    Ok(Block { run: row.get(0)?, upto: row.get(1)?, at: row.get(2)?, ended_at: row.get(3)?, requests: row.get(4)? })
+                    Ok(Block {
+                        run: row.get(0)?,
+                        upto: row.get(1)?,
+                        at: row.get(2)?,
+                        ended_at: row.get(3)?,
+                        requests: row.get(4)?,
+                    })
                 })
                 .and_then(Iterator::collect)
                 .map_err(&broken)?;
             for (place, block) in blocks.iter().enumerate() {
                 let before = place.checked_sub(1).and_then(|place| blocks.get(place));
-                let from = before.filter(|before| before.run == block.run).map_or(block.upto - 64, |before| before.upto);
+                let from =
+                    before.filter(|before| before.run == block.run).map_or(block.upto - 64, |before| before.upto);
                 let upto = block.requests.map_or(block.upto, |requests| requests.min(block.upto));
                 // A block is asked for while the one before it is in use, so it is surely used up only when the one
                 // after the next is asked for; the last ones of a run that was killed count as used just now.

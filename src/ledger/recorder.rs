@@ -46,10 +46,7 @@ impl Recorder {
     }
 
     /// Records intents. When this returns, each is on disk, or its user is held by an earlier attempt.
-    pub fn intend(
-        &self,
-        intents: Vec<Intent>,
-    ) -> impl Future<Output = Result<Vec<Intended>, LedgerError>> + use<> {
+    pub fn intend(&self, intents: Vec<Intent>) -> impl Future<Output = Result<Vec<Intended>, LedgerError>> + use<> {
         let (done, answer) = oneshot::channel();
         drop(self.entries.send(Entry::Intents(intents, done)));
         async move { answer.await.unwrap_or_else(|_gone| Err(gone())) }
@@ -211,9 +208,7 @@ impl Ledger {
                 return Ok(Intended::Held(held));
             }
             self.connection
-                .prepare_cached(
-                    "UPDATE attempt SET holds = 0, decision = 'sent again', decided_at = ?2 WHERE id = ?1",
-                )
+                .prepare_cached("UPDATE attempt SET holds = 0, decision = 'sent again', decided_at = ?2 WHERE id = ?1")
                 .and_then(|mut statement| statement.execute(params![attempt, intent.at.as_millisecond()]))
                 .map_err(&broken)?;
         }

@@ -61,8 +61,7 @@ CREATE TABLE window_use (
 /// Makes the schema, or brings an older one forward. Refuses what is no ledger, or a newer one.
 pub(super) fn prepare(connection: &mut Connection, path: &std::path::Path) -> Result<(), LedgerError> {
     let broken = |error: rusqlite::Error| LedgerError::from_sqlite(path, &error);
-    let transaction =
-        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(broken)?;
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(broken)?;
     let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(broken)?;
     check_identity(&transaction, path, version)?;
     let done = usize::try_from(version).unwrap_or_default();
@@ -77,11 +76,7 @@ pub(super) fn prepare(connection: &mut Connection, path: &std::path::Path) -> Re
 }
 
 /// Refuses what is no ledger of ours, or is newer than this program.
-pub(super) fn check_identity(
-    connection: &Connection,
-    path: &std::path::Path,
-    version: i64,
-) -> Result<(), LedgerError> {
+pub(super) fn check_identity(connection: &Connection, path: &std::path::Path, version: i64) -> Result<(), LedgerError> {
     let broken = |error: rusqlite::Error| LedgerError::from_sqlite(path, &error);
     let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(broken)?;
     let tables: i64 =

@@ -87,7 +87,8 @@ async fn an_intent_of_a_dead_run_is_unknown_until_a_person_settles_it() {
     let ledger = open(&path);
     assert!(matches!(ledger.held(Mail::Congratulation, ANN), Ok(Some(Held::Unknown { .. }))));
     let mut ledger = ledger;
-    let settle = |ledger: &mut Ledger, sent| ledger.settle(Mail::Congratulation, ANN, sent, "ben", at(5)).expect("settled");
+    let settle =
+        |ledger: &mut Ledger, sent| ledger.settle(Mail::Congratulation, ANN, sent, "ben", at(5)).expect("settled");
     assert_eq!(settle(&mut ledger, false), Settlement::Done);
     assert_eq!(settle(&mut ledger, false), Settlement::NotUnknown("unknown".into()));
     let (mut ledger, again) = record(ledger, ANN, Some(Ending::Unknown { reason: "lost".into() })).await;

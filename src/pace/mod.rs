@@ -212,7 +212,9 @@ impl Pace {
             answered: BinaryHeap::new(),
             reads: Places::new(limits.max_reads, limits.hold_off),
             writes: Places::new(limits.max_writes, limits.hold_off),
-            spike: limits.spike.map(|rate| Spread::new(rate.window.div_f64(f64::from(rate.requests)), rate.requests / 10)),
+            spike: limits
+                .spike
+                .map(|rate| Spread::new(rate.window.div_f64(f64::from(rate.requests)), rate.requests / 10)),
             sharing: None,
             paused: [Moment::START; 2],
             pauses: 0,
@@ -292,6 +294,7 @@ impl Pace {
     }
 
     /// Tells how a request ended.
+    #[expect(clippy::needless_pass_by_value, reason = "a permit is given back once")]
     pub fn settle(&mut self, permit: Permit, ending: Ending, now: Moment) -> Reaction {
         self.advance(now);
         self.out = self.out.saturating_sub(1);

@@ -57,7 +57,7 @@ impl fmt::Display for Rate {
             1000 => write!(f, "{}/s", self.requests),
             60_000 => write!(f, "{}/min", self.requests),
             3_600_000 => write!(f, "{}/h", self.requests),
-            _ if ms % 1000 == 0 => write!(f, "{}/{}s", self.requests, ms / 1000),
+            _ if ms.is_multiple_of(1000) => write!(f, "{}/{}s", self.requests, ms / 1000),
             _ => write!(f, "{}/{ms}ms", self.requests),
         }
     }

@@ -77,11 +77,8 @@ fn retry_after(text: &str, now: Option<Timestamp>) -> Option<Duration> {
 
 fn reset(text: &str, now: Option<Timestamp>) -> Option<Duration> {
     let number: i64 = text.trim().parse().ok()?;
-    let until = if number >= MILLISECONDS_FROM {
-        Timestamp::from_millisecond(number)
-    } else {
-        Timestamp::from_second(number)
-    };
+    let until =
+        if number >= MILLISECONDS_FROM { Timestamp::from_millisecond(number) } else { Timestamp::from_second(number) };
     let wait = until.ok()?.duration_since(now?);
     Some(clamped(Duration::try_from(wait).unwrap_or(Duration::ZERO)))
 }
@@ -97,7 +94,11 @@ fn http_date(text: &str) -> Option<Timestamp> {
         return Some(at);
     }
     let zoned = |format: &str, text: &str| {
-        jiff::civil::DateTime::strptime(format, text).ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|at| at.timestamp())
+        jiff::civil::DateTime::strptime(format, text)
+            .ok()?
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .ok()
+            .map(|at| at.timestamp())
     };
     zoned("%A, %d-%b-%y %H:%M:%S GMT", text).or_else(|| zoned("%a %b %e %H:%M:%S %Y", text))
 }

@@ -168,7 +168,8 @@ mod tests {
         for status in [408, 425, 500, 502, 503, 504] {
             assert!(answered(status).worth_asking_again(), "{status}");
         }
-        let passing = |passing| Fault::Answered { status: 403, body: ErrorBody::Envelope { message: String::new(), passing } };
+        let passing =
+            |passing| Fault::Answered { status: 403, body: ErrorBody::Envelope { message: String::new(), passing } };
         assert!(passing(true).worth_asking_again());
         assert!(!passing(false).worth_asking_again());
         assert!(!Fault::NotSent { why: String::new(), for_good: true }.worth_asking_again());

@@ -96,14 +96,18 @@ impl Summary {
 
     fn table(&self, width: u16) -> Table {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(width.clamp(40, 100));
         table.set_header(["outcome", "rows", "meaning"]);
         for (outcome, rows) in self.outcomes.occurred() {
             table.add_row([outcome.as_str().to_owned(), Grouped(rows).to_string(), meaning(outcome).to_owned()]);
         }
         if self.carried_over > 0 {
-            table.add_row(["carried over".to_owned(), Grouped(self.carried_over).to_string(), "left as they were (--only)".to_owned()]);
+            table.add_row([
+                "carried over".to_owned(),
+                Grouped(self.carried_over).to_string(),
+                "left as they were (--only)".to_owned(),
+            ]);
         }
         if let Some(column) = table.column_mut(1) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -128,7 +132,11 @@ impl Summary {
         }
         let more: u64 = self.attention.iter().skip(REASONS).map(|group| group.rows).sum();
         if more > 0 {
-            let _infallible = writeln!(text, "  … and {} with other reasons: see the column detail of the results", count(more, "row"));
+            let _infallible = writeln!(
+                text,
+                "  … and {} with other reasons: see the column detail of the results",
+                count(more, "row")
+            );
         }
     }
 
@@ -146,7 +154,8 @@ impl Summary {
         };
         let mut text = format!("took     {}, {requests}, {} refused\n", Span(self.took), self.traffic.refused());
         let _infallible = writeln!(text, "results  {}", self.results.as_deref().unwrap_or("standard output"));
-        let _infallible = writeln!(text, "ledger   {}", self.ledger.as_deref().unwrap_or("thrown away with the embedded portal"));
+        let _infallible =
+            writeln!(text, "ledger   {}", self.ledger.as_deref().unwrap_or("thrown away with the embedded portal"));
         text
     }
 }

@@ -279,7 +279,10 @@ mod tests {
     #[test]
     fn a_row_each_in_order_with_the_rosters_other_columns() {
         let folder = tempfile::tempdir().expect("a folder");
-        let roster = format!("name;user_id;type;active;key\n=1+1;{};guest;yes;secret\nZoë;nobody;User;no;\n", ANN.to_uppercase());
+        let roster = format!(
+            "name;user_id;type;active;key\n=1+1;{};guest;yes;secret\nZoë;nobody;User;no;\n",
+            ANN.to_uppercase()
+        );
         let text = results_of(folder.path(), roster.as_bytes(), |row| {
             let RowResult::Settled(mut end) = end(if row == 0 { Outcome::Sent } else { Outcome::Invalid }) else {
                 panic!("settled")

@@ -123,7 +123,9 @@ mod tests {
 
     #[test]
     fn headers_are_matched_as_people_write_them() {
-        for (user, kind) in [("user_id", "employee_type"), ("User ID", "type"), ("userId", "employeeType"), ("USER-ID", "Type")] {
+        for (user, kind) in
+            [("user_id", "employee_type"), ("User ID", "type"), ("userId", "employeeType"), ("USER-ID", "Type")]
+        {
             let columns = read(&["Name", user, kind]).expect("a roster");
             assert_eq!((columns.user_id, columns.employee_type), (Some(1), Some(2)), "{user} {kind}");
             assert_eq!(columns.passed, [(0, "Name".to_owned())]);
@@ -137,10 +139,14 @@ mod tests {
     fn what_is_missing_or_twice_is_told() {
         assert!(matches!(read(&["user_id", "userId", "type"]), Err(RosterError::TwoColumns { name: "user_id", .. })));
         assert!(matches!(read(&["user_id", "employee_type", "type"]), Err(RosterError::TwoColumns { .. })));
-        let Err(RosterError::MissingColumn { missing, near, .. }) = read(&["usr_id", "type"]) else { panic!("missing") };
+        let Err(RosterError::MissingColumn { missing, near, .. }) = read(&["usr_id", "type"]) else {
+            panic!("missing")
+        };
         assert_eq!((missing, near.as_deref()), ("user_id", Some("usr_id")));
         // A look-alike in Cyrillic is another name.
-        let Err(RosterError::MissingColumn { found, .. }) = read(&["us\u{435}r_id\u{200b}", "type"]) else { panic!("missing") };
+        let Err(RosterError::MissingColumn { found, .. }) = read(&["us\u{435}r_id\u{200b}", "type"]) else {
+            panic!("missing")
+        };
         assert!(found.contains("\\u{200b}"));
     }
 

@@ -209,7 +209,9 @@ impl Roster {
                 keys.push(parsed.as_ref().and_then(|parsed| parsed.key.as_deref())).map_err(failed)?;
             }
             if let Some(emails) = &mut emails {
-                emails.push(parsed.as_ref().and_then(|parsed| parsed.email.as_ref().map(Email::as_str))).map_err(failed)?;
+                emails
+                    .push(parsed.as_ref().and_then(|parsed| parsed.email.as_ref().map(Email::as_str)))
+                    .map_err(failed)?;
             }
             self.rows.push(parsed.map_or(blank, |parsed| Row {
                 user: parsed.user,
@@ -226,7 +228,8 @@ impl Roster {
 
     /// Rows of one user after the first are duplicates: by id, and by address where one of the two has no id.
     fn mark_duplicates(&mut self) {
-        let mut order: Vec<u32> = (0u32..).zip(&self.rows).filter(|(_, row)| row.user.is_some()).map(|(at, _)| at).collect();
+        let mut order: Vec<u32> =
+            (0u32..).zip(&self.rows).filter(|(_, row)| row.user.is_some()).map(|(at, _)| at).collect();
         self.mark_same(&mut order, |row| row.user.map(|user| *user.as_bytes()), |_, _| true);
         let mut order: Vec<u32> = (0u32..)
             .zip(&self.rows)

@@ -148,7 +148,8 @@ impl Records {
                         record.ends.clear();
                     } else {
                         let last_line = self.reader.line() - u64::from(self.last_byte == b'\n');
-                        record.line = last_line.saturating_sub(newlines(record.bytes.get(..out).unwrap_or_default())).max(1);
+                        record.line =
+                            last_line.saturating_sub(newlines(record.bytes.get(..out).unwrap_or_default())).max(1);
                     }
                     return Ok(true);
                 }
@@ -169,6 +170,7 @@ impl Records {
     }
 }
 
+#[expect(clippy::naive_bytecount, reason = "short texts, and only beside a parser that is slower")]
 fn newlines(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.iter().filter(|byte| **byte == b'\n').count()).unwrap_or(u64::MAX)
 }

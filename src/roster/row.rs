@@ -59,23 +59,38 @@ impl Problem {
 /// Reads a record.
 pub(super) fn parse(record: &Record, columns: &Columns) -> Result<Parsed, Problem> {
     if record.too_large {
-        return Err(Problem::row("the row is too large to be read", Some("a row holds at most 1 MiB and 16384 cells".into())));
+        return Err(Problem::row(
+            "the row is too large to be read",
+            Some("a row holds at most 1 MiB and 16384 cells".into()),
+        ));
     }
     let expected = columns.names.len();
     if record.len() != expected {
         let what = format!("the row has {} cells, the header {expected}", record.len());
-        let help = if record.len() < expected { "is a separator missing?" } else { "does a cell with a separator lack its quotes?" };
+        let help = if record.len() < expected {
+            "is a separator missing?"
+        } else {
+            "does a cell with a separator lack its quotes?"
+        };
         return Err(Problem::row(what, Some(help.into())));
     }
     if let Some((column, _)) = (0..).zip(record.cells()).find(|(_, cell)| cell.len() > MAX_CELL) {
-        return Err(Problem::cell(column, "the cell is too large to be read", Some("a cell holds at most 64 KiB".into())));
+        return Err(Problem::cell(
+            column,
+            "the cell is too large to be read",
+            Some("a cell holds at most 64 KiB".into()),
+        ));
     }
     let cell = |column: Option<usize>| column.map(|column| (column, clean(record.cell(column), columns)));
     let user = user(cell(columns.user_id), columns.email.is_some())?;
     let email = email(cell(columns.email))?;
     if user.is_none() && email.is_none() {
         let column = columns.user_id.or(columns.email).unwrap_or_default();
-        return Err(Problem::cell(column, "the cell is empty", Some("a user id or an e-mail address is needed".into())));
+        return Err(Problem::cell(
+            column,
+            "the cell is empty",
+            Some("a user id or an e-mail address is needed".into()),
+        ));
     }
     let employee_type = employee_type(cell(columns.employee_type))?;
     let key = key(cell(columns.key))?;

@@ -79,7 +79,8 @@ fn the_first_valid_row_of_a_user_leads() {
 
 #[test]
 fn addresses_are_compared_as_the_portal_does() {
-    let text = format!("email,user_id,type\nAnn@x.org,,Guest\nben@x.org,{BEN},User\n ann@X.ORG,{ANN},User\nc@x.org,,User\n");
+    let text =
+        format!("email,user_id,type\nAnn@x.org,,Guest\nben@x.org,{BEN},User\n ann@X.ORG,{ANN},User\nc@x.org,,User\n");
     let states: Vec<_> = rows(&text).into_iter().map(|row| row.state).collect();
     assert_eq!(states, [RowState::Valid, RowState::Valid, RowState::Duplicate { of: 1 }, RowState::Valid]);
     let roster = read(text.as_bytes()).expect("a roster");
@@ -101,7 +102,10 @@ fn what_cannot_be_used_at_all_is_told_in_a_sentence() {
     assert_eq!(error(b"\n\n"), "the roster is empty; expected a header with user_id and employee_type");
     assert!(error(b"name,type\n").contains("no column `user_id`"));
     assert!(error(format!("user_id,type\n{ANN},\"Guest\n{BEN},User\n").as_bytes()).contains("opens on line 2"));
-    assert!(error(format!("user_id,type,n\n{ANN},User,\"a\nb\"\n{ANN},User,\"x\n\n").as_bytes()).contains("opens on line 4"));
+    assert!(
+        error(format!("user_id,type,n\n{ANN},User,\"a\nb\"\n{ANN},User,\"x\n\n").as_bytes())
+            .contains("opens on line 4")
+    );
     assert!(read(b"user_id,type\n").expect("a header").rows().is_empty());
 }
 

@@ -65,7 +65,7 @@ pub(super) fn summary(closing: Closing<'_, '_>) -> Summary {
     };
     let tally = *job.tally();
     let left = [Outcome::Failed, Outcome::Rejected, Outcome::NotAttempted, Outcome::Invalid, Outcome::NotActive];
-    let anything_left = left.iter().any(|outcome| tally.count(*outcome) > 0);
+    let anything_left = !args.sandbox && left.iter().any(|outcome| tally.count(*outcome) > 0);
     let go_on = anything_left.then(|| go_on(args)).flatten();
     Summary {
         run: closing.run.to_string(),
@@ -93,9 +93,7 @@ pub(super) fn summary(closing: Closing<'_, '_>) -> Summary {
 fn go_on(args: &RunArgs) -> Option<String> {
     let Source::Path(path) = &args.roster else { return None };
     let mut command = format!("onboard run {}", shell_word(&path.to_string_lossy()));
-    if args.sandbox {
-        command.push_str(" --sandbox");
-    } else if let Some(portal) = &args.portal.portal {
+    if let Some(portal) = &args.portal.portal {
         command = format!("{command} --portal {}", portal.origin());
     }
     if let Some(path) = &args.ledger.ledger {
@@ -142,7 +140,9 @@ fn stopped(closing: &Closing<'_, '_>) -> Option<String> {
         ));
     }
     if closing.signal.is_some() {
-        return Some("Stopped as asked; what was in flight is recorded. The same command goes on from here.".to_owned());
+        return Some(
+            "Stopped as asked; what was in flight is recorded. The same command goes on from here.".to_owned(),
+        );
     }
     if let Some(halt) = job.halted() {
         return Some(halted(halt, closing));
@@ -172,7 +172,10 @@ fn stopped(closing: &Closing<'_, '_>) -> Option<String> {
             Some(format!("Stopped, since the portal says that its daily write limit is reached. {}", again_from(at)))
         }
         None => job.all_refused().map(|manner| {
-            format!("Every congratulation was refused alike. {}", refused_alike(manner, closing.args, closing.uses_api_key))
+            format!(
+                "Every congratulation was refused alike. {}",
+                refused_alike(manner, closing.args, closing.uses_api_key)
+            )
         }),
     }
 }

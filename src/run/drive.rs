@@ -39,7 +39,6 @@ impl Clock {
         Self { start: Instant::now(), wall: Timestamp::now() }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place where a run takes the time")]
     pub(super) fn stamp(&self) -> Stamp {
         let elapsed = self.start.elapsed();
         // Counted from the start, so that a clock that is set in mid-run moves nothing.
@@ -116,7 +115,8 @@ impl Drive<'_, '_> {
                 biased;
                 signal = signals.next() => {
                     if driven.signal.is_some() {
-                        self.abandon(&mut flights);
+                        // Whatever is in flight is left to itself, and recorded as what it is: unknown.
+                        flights.clear();
                         break;
                     }
                     driven.signal = Some(signal);
@@ -165,7 +165,9 @@ impl Drive<'_, '_> {
         if !batch.is_empty() {
             flights.push(self.intend(batch, stamp, ledger));
         }
-        while reservation.may_leave() && let Some(call) = self.job.peek_read(stamp.now) {
+        while reservation.may_leave()
+            && let Some(call) = self.job.peek_read(stamp.now)
+        {
             match self.pace.admit(Kind::Read, stamp.now) {
                 Ok(permit) => {
                     self.job.take_read(call);
@@ -193,9 +195,7 @@ impl Drive<'_, '_> {
             Call::Page(start) => {
                 async move { Landing::Page(start, permit, now, portal.page(start).await) }.boxed_local()
             }
-            Call::Tenant => {
-                async move { Landing::Tenant(permit, now, portal.tenant().await) }.boxed_local()
-            }
+            Call::Tenant => async move { Landing::Tenant(permit, now, portal.tenant().await) }.boxed_local(),
             Call::Account(row) => {
                 let user = self.job.user(row);
                 async move {
@@ -345,11 +345,6 @@ impl Drive<'_, '_> {
             Reaction::DailyLimit { retry_after } => self.job.close(Closed::PortalsDaily(retry_after)),
             Reaction::TooBusy { come_back_after } => self.job.halt(Halt::TooBusy { come_back_after }),
         }
-    }
-
-    /// A second signal: whatever is in flight is left to itself, and recorded as what it is, unknown.
-    fn abandon(&mut self, flights: &mut Flights<'_>) {
-        flights.clear();
     }
 }
 

@@ -20,7 +20,8 @@ pub(super) struct KeyMaker<'r> {
 impl KeyMaker<'_> {
     /// The key of a row. A row's own key wins. `tenant` is needed for signing only.
     pub(super) fn key(&self, row: u32, user: UserId, tenant: Option<i64>, now: Timestamp) -> Result<String, String> {
-        let own = self.roster.key(row as usize).map_err(|error| format!("the row's key cannot be read again: {error}"))?;
+        let own =
+            self.roster.key(row as usize).map_err(|error| format!("the row's key cannot be read again: {error}"))?;
         if let Some(own) = own {
             return Ok(own);
         }

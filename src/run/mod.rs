@@ -94,7 +94,10 @@ async fn drive(setup: Setup, args: &RunArgs, quiet: bool, screen: &Screen) -> Re
     let written = results::write(&roster, &target, |row| row_result(&job, row, args.reports.no_links));
     let trouble = storage_trouble(&job, &recorded, &written);
     let status = closing::exit_status(&job, driven.signal, trouble.is_some(), &args.selection.fail_on);
-    let frees_at = ledger.as_ref().and_then(|ledger| ledger.daily_use(Some(account), end.wall).ok()).and_then(|daily| daily.frees_at);
+    let frees_at = ledger
+        .as_ref()
+        .and_then(|ledger| ledger.daily_use(Some(account), end.wall).ok())
+        .and_then(|daily| daily.frees_at);
     if let Some(mut ledger) = ledger
         && recorded.is_ok()
         && let Err(error) = ledger.end_run(end.wall, status, traffic.sent(), job.tally())

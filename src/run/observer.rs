@@ -65,7 +65,8 @@ impl Observer {
         let (open, ready) = job.backlog();
         let outcomes = *job.tally();
         let progress = job.progress();
-        let ended = outcomes.count(Outcome::Sent) + outcomes.count(Outcome::Rejected) + outcomes.count(Outcome::Unknown);
+        let ended =
+            outcomes.count(Outcome::Sent) + outcomes.count(Outcome::Rejected) + outcomes.count(Outcome::Unknown);
         let ended = ended.saturating_sub(progress.unknown_before);
         let (reads, writes) = job.in_flight();
         let window = self.rate.window.as_secs();
@@ -103,7 +104,9 @@ impl Observer {
             None => End::Done,
             Some(Fault::Refused(_)) => End::Refused,
             Some(Fault::NotSent { .. }) => End::NotSent,
-            Some(Fault::Lost(_) | Fault::Answered { .. } | Fault::Redirected { .. } | Fault::Unreadable(_)) => End::Failed,
+            Some(Fault::Lost(_) | Fault::Answered { .. } | Fault::Redirected { .. } | Fault::Unreadable(_)) => {
+                End::Failed
+            }
         };
         self.traffic.add(class, end, left.since_start(), latency);
         let ms = latency.as_secs_f64() * 1000.0;

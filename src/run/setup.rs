@@ -317,11 +317,7 @@ fn ledger_given(args: &RunArgs, settings: &[Setting]) -> Option<PathBuf> {
     args.ledger.ledger.clone().filter(|_| !args.sandbox || typed)
 }
 
-fn open_ledger(
-    args: &RunArgs,
-    given: Option<&Path>,
-    screen: &Screen,
-) -> Result<(Option<Lock>, Ledger), anyhow::Error> {
+fn open_ledger(args: &RunArgs, given: Option<&Path>, screen: &Screen) -> Result<(Option<Lock>, Ledger), anyhow::Error> {
     if args.sandbox && given.is_none() {
         return Ok((None, Ledger::temporary()?));
     }
@@ -336,15 +332,12 @@ fn open_ledger(
 }
 
 /// Records under another address may be this portal's: then going on would congratulate people twice.
-fn refuse_other_origin(
-    args: &RunArgs,
-    roster: &Roster,
-    ledger: &Ledger,
-    origin: &Origin,
-) -> Result<(), anyhow::Error> {
-    let valid = roster.rows().iter().enumerate().filter(|(number, row)| {
-        row.state == RowState::Valid && !is_carried(args, roster, *number)
-    });
+fn refuse_other_origin(args: &RunArgs, roster: &Roster, ledger: &Ledger, origin: &Origin) -> Result<(), anyhow::Error> {
+    let valid = roster
+        .rows()
+        .iter()
+        .enumerate()
+        .filter(|(number, row)| row.state == RowState::Valid && !is_carried(args, roster, *number));
     if let Some((other, user)) = ledger.elsewhere(valid.filter_map(|(_, row)| row.user))? {
         bail!(
             "the ledger knows user {user} of this roster under {other}, and this run is for {origin}. If that is the \

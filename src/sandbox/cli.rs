@@ -169,8 +169,8 @@ pub fn serve(args: &Args, out: &mut dyn Write) -> Result<(), String> {
     if let Some(path) = &args.write_roster {
         write_roster(path, &config.users).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
-    let sandbox =
-        Sandbox::start(config).map_err(|error| format!("cannot listen on port {} of this machine: {error}", args.port))?;
+    let sandbox = Sandbox::start(config)
+        .map_err(|error| format!("cannot listen on port {} of this machine: {error}", args.port))?;
     let announce = |out: &mut dyn Write| -> io::Result<()> {
         writeln!(out, "listening on {}", sandbox.origin())?;
         if args.api_key_file.is_none() {
@@ -180,7 +180,8 @@ pub fn serve(args: &Args, out: &mut dyn Write) -> Result<(), String> {
         out.flush()
     };
     announce(out).map_err(|error| error.to_string())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(crate::run::stop_signal()).map_err(|error| error.to_string())?;
     let stats = sandbox.stats();
     let (people, most) = (stats.messages.len(), stats.messages.values().max().copied().unwrap_or(0));

@@ -37,7 +37,7 @@ impl Class {
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub(super) enum Kind {
     /// 429 as the window says it.
     RefuseWindow,
     /// 429 as the places in flight say it.
@@ -174,10 +174,12 @@ impl Faults {
                     When::Nth(nth) => nth == number,
                 }
         };
-        self.rules.iter().find({
-            let mut happens = happens;
-            move |rule| happens(rule)
-        })
-        .map(|rule| rule.kind)
+        self.rules
+            .iter()
+            .find({
+                let mut happens = happens;
+                move |rule| happens(rule)
+            })
+            .map(|rule| rule.kind)
     }
 }

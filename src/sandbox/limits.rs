@@ -50,7 +50,13 @@ const DAY_MS: u64 = 86_400_000;
 
 impl Usage {
     /// A request arrives; if it is let in, it takes its places.
-    pub(super) fn arrive(&mut self, limits: &Limits, is_read: bool, is_daily: bool, now_ms: u64) -> Result<(), Refused> {
+    pub(super) fn arrive(
+        &mut self,
+        limits: &Limits,
+        is_read: bool,
+        is_daily: bool,
+        now_ms: u64,
+    ) -> Result<(), Refused> {
         if let Some((limit, window_ms)) = limits.window {
             while self.log.front().is_some_and(|at| at + window_ms <= now_ms) {
                 self.log.pop_front();

@@ -22,12 +22,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{net::TcpListener, sync::oneshot};
 
+use self::{faults::Faults, limits::Usage, people::People};
 pub use self::{
     faults::{Class, Fault},
     limits::Limits,
     people::User,
 };
-use self::{faults::Faults, limits::Usage, people::People};
 use crate::user::{EmployeeType, UserId};
 
 /// How the embedded portal behaves.

@@ -51,7 +51,8 @@ impl User {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(digest.get(..16).unwrap_or(&[0; 16]));
         let role = EmployeeType::ALL.get(number as usize % 4).copied().unwrap_or(EmployeeType::User);
-        let mut user = Self::of_roster(UserId::from_bytes(bytes), Some(format!("user{number:06}@sandbox.example")), role);
+        let mut user =
+            Self::of_roster(UserId::from_bytes(bytes), Some(format!("user{number:06}@sandbox.example")), role);
         let active = share_of(&Sha256::digest(bytes)) < active_share;
         (user.status, user.activation) = if active { (1, 1) } else { (4, 2) };
         user

@@ -100,7 +100,6 @@ fn release_later(state: Arc<Mutex<State>>, partition: Partition, is_read: bool, 
     if lag.is_zero() {
         release();
     } else {
-        #[expect(clippy::disallowed_methods, reason = "nobody waits for it: that is the point")]
         tokio::task::spawn_local(async move {
             sleep(lag).await;
             release();
@@ -190,7 +189,11 @@ fn caller(state: &State, headers: &HeaderMap) -> Caller {
     let Ok(value) = value.to_str() else { return Caller::Bad };
     match value.strip_prefix("Bearer ") {
         Some(key) if key.starts_with("sk-") => {
-            if key == state.api_key { Caller::Key } else { Caller::BadKey }
+            if key == state.api_key {
+                Caller::Key
+            } else {
+                Caller::BadKey
+            }
         }
         Some(token) if token == state.token => Caller::Token,
         None if value == state.token => Caller::Token,
@@ -435,9 +438,24 @@ impl Context<'_> {
         let everybody = status.is_none() && wanted.is_none();
         let total = if everybody { state.people.len() } else { state.people.sorted().filter(matches).count() };
         let list: Vec<Value> = if descending {
-            state.people.sorted().rev().filter(matches).skip(start).take(count).map(|user| trimmed(dto(user), fields.as_deref())).collect()
+            state
+                .people
+                .sorted()
+                .rev()
+                .filter(matches)
+                .skip(start)
+                .take(count)
+                .map(|user| trimmed(dto(user), fields.as_deref()))
+                .collect()
         } else {
-            state.people.sorted().filter(matches).skip(start).take(count).map(|user| trimmed(dto(user), fields.as_deref())).collect()
+            state
+                .people
+                .sorted()
+                .filter(matches)
+                .skip(start)
+                .take(count)
+                .map(|user| trimmed(dto(user), fields.as_deref()))
+                .collect()
         };
         drop(state);
         let (shown, list) = (list.len(), Value::Array(list));
@@ -568,7 +586,8 @@ fn signed(machine_key: &str, tenant: i64, user: UserId, key: &str) -> bool {
     bytes.extend(ms.to_le_bytes());
     let digest = Sha256::digest(&bytes);
     let alphabet: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(*b"+/").collect();
-    let mut bits: Vec<bool> = digest.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect();
+    let mut bits: Vec<bool> =
+        digest.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect();
     bits.resize(bits.len().div_ceil(6) * 6, false);
     let letters = bits.chunks(6).map(|six| six.iter().fold(0_usize, |value, bit| value * 2 + usize::from(*bit)));
     let expected: String = letters

@@ -96,10 +96,7 @@ mod tests {
             assert_eq!(breaker.rejected(&refusal(403, ErrorBody::Other)), None);
             assert!(!breaker.admits(4 - spent));
         }
-        assert_eq!(
-            breaker.rejected(&refusal(403, ErrorBody::Other)),
-            Some(Manner { status: 403, by_the_call: false })
-        );
+        assert_eq!(breaker.rejected(&refusal(403, ErrorBody::Other)), Some(Manner { status: 403, by_the_call: false }));
         assert!(!breaker.admits(0));
     }
 

@@ -71,11 +71,8 @@ impl Contact {
     /// Gives up when the time is over.
     pub(super) fn check(&self, now: Moment) -> Result<(), Unreachable> {
         let Some(down) = &self.down else { return Ok(()) };
-        let over = if self.answered {
-            now.saturating_since(down.since) >= self.outage
-        } else {
-            down.tries > self.retries
-        };
+        let over =
+            if self.answered { now.saturating_since(down.since) >= self.outage } else { down.tries > self.retries };
         if over { Err(Unreachable { why: down.why.clone(), answered_before: self.answered }) } else { Ok(()) }
     }
 

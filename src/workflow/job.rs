@@ -53,7 +53,9 @@ enum Tenant {
     NotNeeded,
     /// Any account that is asked for tells it; else it is asked for once something is ready to be signed.
     Wanted,
-    Asked { tries: u32 },
+    Asked {
+        tries: u32,
+    },
     Known(i64),
 }
 
@@ -476,14 +478,11 @@ impl<'r> Job<'r> {
     /// The portal answered a question, or not. Returns whether it is asked again.
     fn read_ended<T>(&mut self, call: Call, tries: u32, result: &Result<T, Fault>, stamp: Stamp) -> bool {
         self.reads_in_flight = self.reads_in_flight.saturating_sub(1);
-        let fault = match result {
-            Ok(_) => {
-                self.contact.answered();
-                self.doubts = 0;
-                self.portal_spoke(stamp);
-                return false;
-            }
-            Err(fault) => fault,
+        let Err(fault) = result else {
+            self.contact.answered();
+            self.doubts = 0;
+            self.portal_spoke(stamp);
+            return false;
         };
         if let Some(halt) = halting(fault) {
             self.contact.answered();
@@ -651,7 +650,8 @@ impl<'r> Job<'r> {
 
     /// Enough refusals by a gate, and no answer: it is about everybody.
     fn judge_suspects(&mut self) {
-        let nothing_else = self.reads_in_flight == 0 && self.open == 0 && self.again.is_empty() && !self.links.pending();
+        let nothing_else =
+            self.reads_in_flight == 0 && self.open == 0 && self.again.is_empty() && !self.links.pending();
         if u32::try_from(self.suspects.len()).unwrap_or(u32::MAX) < FIRST_QUESTIONS && !nothing_else {
             return;
         }
@@ -671,7 +671,9 @@ impl<'r> Job<'r> {
         let by_address = self.user(row).is_none();
         let text = match fault {
             Fault::Answered { status: 404, .. } if by_address => "the portal knows nobody with this address".to_owned(),
-            Fault::Answered { status: 404, .. } => "the portal does not know this user (or the account was removed)".to_owned(),
+            Fault::Answered { status: 404, .. } => {
+                "the portal does not know this user (or the account was removed)".to_owned()
+            }
             Fault::Answered { status: 403, .. } => "this key may not see the user".to_owned(),
             other => format!("the status could not be learned: {other}"),
         };
@@ -941,7 +943,9 @@ impl<'r> Job<'r> {
             Some(Closed::RefusedAlike(_)) => "the portal refused the first congratulations all alike",
             Some(Closed::Limit) => "--limit was reached",
             Some(Closed::Daily) => "the daily write limit was reached",
-            Some(Closed::NoTenant(_)) => "its key could not be signed: the portal does not tell its tenant number (give --tenant)",
+            Some(Closed::NoTenant(_)) => {
+                "its key could not be signed: the portal does not tell its tenant number (give --tenant)"
+            }
             Some(Closed::PortalsDaily(_)) => "the portal's daily write limit was reached",
             None => "the run stopped before this row",
         };
@@ -1106,7 +1110,9 @@ fn halting(fault: &Fault) -> Option<Halt> {
         Fault::Answered { status: 401, .. } => Some(Halt::KeyRefused),
         Fault::Answered { status: 402, .. } => Some(Halt::Unpaid),
         Fault::Redirected { host, .. } => Some(Halt::Redirected { host: host.clone() }),
-        Fault::Answered { .. } | Fault::NotSent { .. } | Fault::Lost(_) | Fault::Refused(_) | Fault::Unreadable(_) => None,
+        Fault::Answered { .. } | Fault::NotSent { .. } | Fault::Lost(_) | Fault::Refused(_) | Fault::Unreadable(_) => {
+            None
+        }
     }
 }
 

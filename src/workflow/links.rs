@@ -102,7 +102,9 @@ impl Links {
         match self.get(kind) {
             Some(Link::Known(_)) => None,
             Some(Link::Without(why)) => Some(why),
-            Some(Link::Unneeded | Link::Needed | Link::Asked { .. }) | None => Some("the run stopped before it was there"),
+            Some(Link::Unneeded | Link::Needed | Link::Asked { .. }) | None => {
+                Some("the run stopped before it was there")
+            }
         }
     }
 
@@ -113,7 +115,8 @@ impl Links {
 
     /// How many links there are to fetch, and how many were.
     pub(super) fn progress(&self) -> (u32, u32) {
-        let count = |wanted: fn(&Link) -> bool| u32::try_from(self.0.iter().filter(|link| wanted(link)).count()).unwrap_or(0);
+        let count =
+            |wanted: fn(&Link) -> bool| u32::try_from(self.0.iter().filter(|link| wanted(link)).count()).unwrap_or(0);
         (count(|link| matches!(link, Link::Known(_) | Link::Without(_))), count(|link| !matches!(link, Link::Unneeded)))
     }
 

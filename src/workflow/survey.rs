@@ -103,14 +103,6 @@ impl Survey {
             Self::Unasked | Self::OneByOne => 0,
         }
     }
-
-    /// How many users the portal has, once a page told.
-    pub(super) fn total(&self) -> Option<u64> {
-        match self {
-            Self::Paging { total, .. } => Some(*total),
-            Self::Unasked | Self::Asking | Self::OneByOne => None,
-        }
-    }
 }
 
 #[cfg(test)]
