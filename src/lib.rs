@@ -1,4 +1,76 @@
 //! `onboard`: congratulate a roster of ONLYOFFICE DocSpace users, once each, at the portal's pace.
+//!
+//! # The path of a row
+//!
+//! ```text
+//!  roster.csv                                                                              results.csv
+//!      │ roster: cells → user, type, state                                                      ▲
+//!      ▼                                                                                        │ results
+//!  ┌────────┐ next question / next message  ┌──────┐ permit ┌────────┐ intent ┌────────┐ send ┌─┴──────┐
+//!  │workflow│ ────────────────────────────► │ pace │ ─────► │ ledger │ ─────► │ portal │ ───► │ ending │
+//!  │  ::Job │ ◄──────────────────────────── └──────┘        └────────┘        └────────┘      └───┬────┘
+//!  └────────┘       what came back, what it proves, when; recorded in the ledger ◄───────────────┘
+//! ```
+//!
+//! Everything is read, opened and looked at before the first request ([`run`], `setup`). Then one loop (`run::drive`)
+//! asks the [`workflow::Job`] what may be asked or sent next, asks [`pace::Pace`] whether it may leave now, has the
+//! [`ledger::Recorder`] put intents on disk, makes the call ([`portal::Portal`]), and tells job, pace and ledger how it
+//! ended. The loop decides nothing; job and pace decide everything and do no I/O: they are moved by values and by time
+//! that is handed to them. Then the [`results`] are written, whole.
+//!
+//! # Why nobody gets two messages
+//!
+//! An *attempt* to congratulate a user is, in the ledger, in one of four states:
+//!
+//! ```text
+//!  nothing ──intent──► intent ──the portal accepted──► sent
+//!     ▲                  │ ├────nobody knows, or the process died────► unknown ──a person──► sent, or nothing
+//!     └──certainly no effect──┘
+//! ```
+//!
+//! `intent`, `sent` and `unknown` *hold* the user. Three things make the promise:
+//!
+//! 1. No byte of a congratulation leaves before its intent is synced to disk (`run::drive` sends only what
+//!    [`ledger::Recorder::intend`] returned as open). So whatever was sent has an attempt on disk that holds its user.
+//! 2. The ledger admits one holding attempt a user and portal (a unique index in the file itself, whoever writes it),
+//!    and one run at a time (a lock that the kernel drops with its holder). So while something may have been sent,
+//!    nothing else is.
+//! 3. A hold is released only by an ending that proves that nothing had an effect ([`portal::Fault::effect`]), or by a
+//!    person (`settle`, `--retry-unknown`, `--resend`). A crash proves nothing: on start, intents without outcome become
+//!    `unknown`.
+//!
+//! A crash between 1 and the send costs an `unknown` that was never sent; one between the answer and its record costs an
+//! `unknown` that was. Neither costs a second message. Below the client nothing repeats a request: see [`portal`].
+//!
+//! # The code map
+//!
+//! | module | what it is for |
+//! | --- | --- |
+//! | [`command`] | the commands; [`cli`] what can be typed, and where settings come from |
+//! | [`run`] | the job's composition root: setup, the loop, the end |
+//! | [`workflow`] | what to ask next, and what became of each row: pure |
+//! | [`pace`] | when the next request may leave: pure |
+//! | [`plan`] | what a run would do: pure |
+//! | [`ledger`] | the durable record across runs |
+//! | [`portal`] | one call, one request; what each ending proves |
+//! | [`roster`], [`results`] | the files in and out |
+//! | [`report`] | what is told of a run afterwards; [`progress`] while it goes on; [`logs`] for diagnostics |
+//! | [`user`], [`outcome`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
+//! | [`signing`] | the key that a real portal demands |
+//! | [`access`] | from options to a portal that can be asked |
+//! | [`sandbox`] | the embedded portal |
+//!
+//! Dependencies point one way: `main → command → run → {workflow, pace, ledger, portal, results, report} → roster →
+//! {user, outcome, display}`. `workflow` and `pace` know no file, socket, clock or task; `portal` knows neither pace nor
+//! rows; `sandbox` shares no encoding with `portal`, so that two readings of the contract check each other.
+//!
+//! # Absent on purpose
+//!
+//! - `unsafe`, and `unwrap` on anything from outside.
+//! - Any call that can be made twice by itself: no retry, redirect or cookie in the HTTP stack.
+//! - Any way to trust a certificate blindly, or to reach a portal in the clear beyond loopback.
+//! - A secret as an argument's value, in a settings file, or in anything that can be printed.
+//! - Shared state: one thread runs the loop and owns job and pace; one owns the ledger's file.
 #![forbid(unsafe_code)]
 
 /// The version of this program.

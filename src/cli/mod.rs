@@ -25,7 +25,8 @@ Exit status: the first that applies
   2         could not start: arguments, roster, ledger or lock unusable; nothing was sent
   5         storage failed during the run: nothing was sent whose intent is not on record
   130, 143  stopped by Ctrl-C, by SIGTERM, after letting requests in flight finish
-  3         the portal could not be used: unreachable, key refused, or it refused the first congratulations all alike
+  3         the portal could not be used: unreachable, key refused, suspended, or it refused
+            the first congratulations all alike
   4         stopped early at the daily write limit or --limit; run again later to go on
   1         finished; some row has an outcome in --fail-on
   0         finished, none has";
@@ -33,10 +34,10 @@ Exit status: the first that applies
 const RUN_EXAMPLES: &str = "\
 Examples
   onboard run users.csv --sandbox                    try it on the embedded portal
-  onboard run users.csv                              portal and key file from onboard.toml or the environment
+  onboard run users.csv                              the whole command, once portal and key are set
   onboard run users.csv --limit 5                    a pilot: five people, then stop
   onboard run users.results.csv --only failed        try the failed rows of an earlier run again
-  onboard export --registered-since 2026-11-01 | onboard run -";
+  cat users.csv | onboard run - -o - > results.csv   in a pipe";
 
 /// Congratulate a roster of ONLYOFFICE DocSpace users: once each, at the portal's pace.
 #[derive(Debug, Parser)]
@@ -110,7 +111,7 @@ pub struct PortalArgs {
     /// The portal's public address, as people type it into their browser
     #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
     pub portal: Option<PortalAddress>,
-    /// File with the API key (sk-…) or token; or set `ONBOARD_API_KEY`
+    /// File with the API key (sk-…) or token; or set ONBOARD_API_KEY
     #[arg(long, env = "ONBOARD_API_KEY_FILE", value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
     pub api_key_file: Option<String>,
     /// Command that prints the key, such as a password manager's
@@ -122,7 +123,7 @@ pub struct PortalArgs {
     /// Trust this certificate authority too (PEM)
     #[arg(long, value_name = "PATH")]
     pub ca_file: Option<PathBuf>,
-    /// Go through this proxy by CONNECT; never for loopback [env: `HTTPS_PROXY`, `NO_PROXY`]
+    /// Go through this proxy by CONNECT; never for loopback [env: HTTPS_PROXY, NO_PROXY]
     #[arg(long, value_name = "URL")]
     pub proxy: Option<reqwest::Url>,
 }
@@ -176,7 +177,7 @@ pub struct LedgerArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = RUN_EXAMPLES, after_long_help = format!("{RUN_EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub struct RunArgs {
-    /// CSV with `user_id` (or email) and `employee_type`; `-` is standard input
+    /// CSV with user_id (or email) and employee_type; `-` is standard input
     pub roster: Source,
     /// Results file; `-` is standard output [default: users.csv gives users.results.csv]
     #[arg(short, long, value_name = "PATH")]
@@ -266,7 +267,7 @@ pub struct SelectionArgs {
     /// Any invalid row stops the run before the first request
     #[arg(long)]
     pub strict: bool,
-    /// Which outcomes make the exit status 1; `no_link` may be added
+    /// Which outcomes make the exit status 1; no_link may be added
     #[arg(long, value_name = "LIST", default_value = "failed,rejected,unknown,invalid")]
     pub fail_on: FailOn,
 }
@@ -275,7 +276,7 @@ pub struct SelectionArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub struct ReportArgs {
-    /// Leave `invite_link` empty in the results
+    /// Leave invite_link empty in the results
     #[arg(long)]
     pub no_links: bool,
     /// HTML page about the run
@@ -310,7 +311,7 @@ pub enum ProgressKind {
 /// `onboard plan`.
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
-    /// CSV with `user_id` (or email) and `employee_type`; `-` is standard input
+    /// CSV with user_id (or email) and employee_type; `-` is standard input
     pub roster: Source,
     /// The portal whose records count
     #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
@@ -341,7 +342,7 @@ pub struct PlanArgs {
 /// `onboard check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
-    /// CSV with `user_id` (or email) and `employee_type`; `-` is standard input
+    /// CSV with user_id (or email) and employee_type; `-` is standard input
     pub roster: Source,
     /// How problems are written
     #[arg(long, value_enum, default_value_t)]

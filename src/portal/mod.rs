@@ -302,7 +302,9 @@ fn chain(error: &dyn std::error::Error) -> String {
     let mut next = Some(error);
     while let Some(error) = next {
         let text = error.to_string();
-        if !texts.iter().any(|said| said.contains(&text)) {
+        // "client error (Connect): tcp connect error: …" says nothing that what follows does not say better.
+        let says_nothing = text.starts_with("client error (") || text == "tcp connect error";
+        if !says_nothing && !texts.iter().any(|said| said.contains(&text)) {
             texts.push(text);
         }
         next = error.source();

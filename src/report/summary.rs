@@ -125,7 +125,7 @@ impl Summary {
             let head = format!("  {} {}, such as row {}: {}", rows, group.outcome, group.example, group.reason);
             text.push_str(&wrapped(&head, width, "    "));
             text.push('\n');
-            if let Some(next) = next_step(group.outcome, &self.roster) {
+            if let Some(next) = next_step(group, &self.roster) {
                 text.push_str(&wrapped(&format!("    next: {next}"), width, "    "));
                 text.push('\n');
             }
@@ -176,8 +176,11 @@ const fn meaning(outcome: Outcome) -> &'static str {
 }
 
 /// What to do about rows that ended so, where the reason does not say it itself.
-fn next_step(outcome: Outcome, roster: &str) -> Option<String> {
-    match outcome {
+fn next_step(group: &Attention, roster: &str) -> Option<String> {
+    // What the portal said about the user it will say again.
+    let about_the_user = ["does not know", "knows nobody", "may not see", "another"];
+    match group.outcome {
+        Outcome::Failed if about_the_user.iter().any(|words| group.reason.contains(words)) => None,
         Outcome::Failed => Some("run again; what is settled is not done again".to_owned()),
         Outcome::Invalid => Some(format!("mend the roster; `onboard check {}` shows each cell", shell_word(roster))),
         Outcome::Sent

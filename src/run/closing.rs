@@ -209,6 +209,10 @@ fn halted(halt: &Halt, closing: &Closing<'_, '_>) -> String {
             "{portal} answers 404 to everything: no DocSpace portal is at this address, or it is suspended. Check the \
              address; it is the one that people type into their browser."
         ),
+        Halt::NotAPortal { why } => format!(
+            "What answers at {portal} is not a DocSpace portal: it answered 200, but {why}. Check the address, and \
+             whether a proxy or the login page of a network is in between."
+        ),
         Halt::Redirected { host } => format!(
             "{portal} sends requests on to {host}. Redirects are not followed, since the key would go along: give the \
              final address with --portal."

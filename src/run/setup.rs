@@ -239,7 +239,7 @@ fn look_at_roster(args: &RunArgs, roster: &Roster, quiet: bool, screen: &Screen)
         bail!("{bad} of {} cannot be used, and --strict stops the run there; nothing was sent", args.roster);
     }
     if !quiet {
-        screen.say(&format!("{bad} cannot be used and cost no request; the others go on\n"));
+        screen.say(&format!("{bad} cannot be used and cost no request; the others go on"));
     }
     Ok(())
 }

@@ -282,7 +282,6 @@ async fn serve(listener: std::net::TcpListener, state: Arc<Mutex<State>>, stoppe
                 // A connection that the client breaks, or that a fault drops, is its own business.
                 let _ended = http1::Builder::new()
                     .timer(TokioTimer::new())
-                    .pipeline_flush(true)
                     .serve_connection(TokioIo::new(stream), service)
                     .await;
             });

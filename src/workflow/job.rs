@@ -32,6 +32,8 @@ const ENOUGH_READY: usize = 500;
 const FIRST_QUESTIONS: u32 = 5;
 /// After so many endings in a row that nobody can be sure of, the next congratulation waits for a question to succeed.
 const DOUBTS: u32 = 3;
+/// After so many answers about somebody else, nothing that is there is believed.
+const STRANGERS: u32 = 3;
 /// A connection that cannot be made is the run's trouble, not the row's; but not for ever the same row's.
 const UNSENT_AT_MOST: u8 = 50;
 
@@ -135,6 +137,11 @@ pub struct Job<'r> {
     /// Rows set aside until it is clear whether their refusal is about them or about everybody.
     suspects: Vec<(u32, Fault)>,
     portal_speaks: bool,
+    page_failed: bool,
+    /// Answers that no DocSpace portal would give, while it never gave one that it would.
+    nonsense: u32,
+    /// Answers about somebody else than the user asked for.
+    strangers: u32,
     doubts: u32,
     /// Accepted, or perhaps accepted, in this run.
     congratulated: u64,
@@ -195,6 +202,9 @@ impl<'r> Job<'r> {
             writes_in_flight: 0,
             suspects: Vec::new(),
             portal_speaks: false,
+            page_failed: false,
+            nonsense: 0,
+            strangers: 0,
             doubts: 0,
             congratulated: 0,
             counted: 0,
@@ -511,6 +521,11 @@ impl<'r> Job<'r> {
             }
             Fault::Lost(_) | Fault::Answered { .. } | Fault::Redirected { .. } | Fault::Unreadable(_) => {
                 self.contact.answered();
+                if let Fault::Unreadable(why) = fault
+                    && !matches!(call, Call::Link(_))
+                {
+                    self.listen_for_nonsense(why);
+                }
                 let again = fault.worth_asking_again() && tries <= self.policy.retries;
                 if again {
                     let at = stamp.now + self.backoff.pause(tries);
@@ -518,6 +533,14 @@ impl<'r> Job<'r> {
                 }
                 again
             }
+        }
+    }
+
+    /// A web page, a login of a public network, another server: whatever it is, it is asked no more.
+    fn listen_for_nonsense(&mut self, why: &str) {
+        self.nonsense += 1;
+        if !self.portal_speaks && self.nonsense >= FIRST_QUESTIONS {
+            self.halt(Halt::NotAPortal { why: why.to_owned() });
         }
     }
 
@@ -578,8 +601,13 @@ impl<'r> Job<'r> {
 
     /// A question for a page of the listing ended.
     pub fn page_came(&mut self, start: u64, result: Result<Page, Fault>, stamp: Stamp) {
-        // A page is worth one more try; after that asking one by one is surer.
-        let tries = if charged(&result) { self.policy.retries } else { 0 };
+        // The listing is worth one more try; after that asking one by one is surer.
+        let tries = match (charged(&result), self.page_failed) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => u32::MAX,
+        };
+        self.page_failed |= tries > 0;
         if self.read_ended(Call::Page(start), tries, &result, stamp) {
             return;
         }
@@ -639,6 +667,7 @@ impl<'r> Job<'r> {
         let by_a_gate = matches!(
             &fault,
             Fault::Answered { status: 403 | 404, body: ErrorBody::Empty | ErrorBody::Other | ErrorBody::Validation }
+                | Fault::Unreadable(_)
         );
         if by_a_gate && !self.portal_speaks {
             self.suspects.push((row, fault));
@@ -658,6 +687,7 @@ impl<'r> Job<'r> {
         let Some((_, fault)) = self.suspects.first() else { return };
         let halt = match fault {
             Fault::Answered { status: 404, .. } => Halt::NoPortal,
+            Fault::Unreadable(why) => Halt::NotAPortal { why: (*why).to_owned() },
             other => Halt::Forbidden(other.clone()),
         };
         self.halt(halt);
@@ -689,6 +719,12 @@ impl<'r> Job<'r> {
         if let Some(asked) = self.user(row) {
             if asked != account.id {
                 let unknown = account.id == UserId::PLACEHOLDER;
+                self.strangers += u32::from(!unknown);
+                if self.strangers >= STRANGERS {
+                    self.halt(Halt::NotAPortal {
+                        why: "its answers are about other users than those asked for".to_owned(),
+                    });
+                }
                 let note = self.notes.text(if unknown {
                     "the portal does not know this user (or the account was removed)"
                 } else {
@@ -1148,6 +1184,7 @@ fn halt_note(halt: &Halt) -> String {
         Halt::Unpaid => "the portal's plan is unpaid or its licence lapsed".to_owned(),
         Halt::Forbidden(fault) => format!("the portal refuses this key everything: {fault}"),
         Halt::NoPortal => "no DocSpace portal answers at this address, or it is suspended".to_owned(),
+        Halt::NotAPortal { .. } => "what answers at this address is not a DocSpace portal".to_owned(),
         Halt::Redirected { host } => format!("the portal sends requests elsewhere, to {host}"),
         Halt::Unreachable(unreachable) => format!("the portal cannot be reached: {}", unreachable.why),
         Halt::TooBusy { .. } => "the portal refused everything for too long".to_owned(),

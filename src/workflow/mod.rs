@@ -153,6 +153,11 @@ pub enum Halt {
     Forbidden(Fault),
     /// Every question meets 404 without the portal's envelope: suspended, or no DocSpace portal.
     NoPortal,
+    /// What answers there does so with 200, but not as a DocSpace portal does.
+    NotAPortal {
+        /// What is wrong with its answers.
+        why: String,
+    },
     /// The portal sends requests elsewhere.
     Redirected {
         /// Where, made safe to show.

@@ -1,0 +1,188 @@
+//! The ledger across runs: who was congratulated, side by side, elsewhere, settled, damaged.
+
+use std::{fs, process::Stdio};
+
+use crate::bench::{Bench, active, faulty, messages, portal};
+
+#[test]
+fn two_runs_at_once_take_turns_and_nobody_gets_two_messages() {
+    for _ in 0..20 {
+        let bench = Bench::new();
+        let users = active(30);
+        bench.roster(&users);
+        let portal = portal(&users);
+        let start =
+            |output: &str| bench.run_command(&portal, &["-o", output]).stderr(Stdio::piped()).spawn().expect("started");
+        let (one, two) = (start("one.csv"), start("two.csv"));
+        let outputs = [one.wait_with_output().expect("ended"), two.wait_with_output().expect("ended")];
+        for output in &outputs {
+            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert_eq!(messages(&portal), 30);
+    }
+}
+
+#[test]
+fn a_second_run_says_whom_it_waits_for_and_gives_up_in_time() {
+    let bench = Bench::new();
+    let users = active(3);
+    bench.roster(&users);
+    let portal = faulty(&users, &["congratulation:stall-before:#1"]);
+    let mut first = bench.run_command(&portal, &["--timeout", "10min"]).stderr(Stdio::null()).spawn().expect("started");
+    while !portal.stats().requests.contains_key("congratulation") {
+        std::thread::yield_now();
+    }
+    let ended = bench.run(&portal, &["--lock-timeout", "300ms"]).with(2);
+    assert!(ended.said().contains("waiting for another run on the same ledger: process"), "{}", ended.err);
+    assert!(ended.said().contains("run users.csv") && ended.said().contains("--lock-timeout"), "{}", ended.err);
+    // A run that is killed holds nothing.
+    first.kill().expect("killed");
+    first.wait().expect("ended");
+    bench.run(&portal, &["--lock-timeout", "300ms"]).with(1);
+    let outcomes = bench.outcomes();
+    let accepted: usize = ["sent", "already_sent"].iter().filter_map(|outcome| outcomes.get(*outcome)).sum();
+    assert!(outcomes["unknown"] >= 1 && outcomes["unknown"] + accepted == 3, "{outcomes:?}");
+    assert!(messages(&portal) >= accepted);
+}
+
+#[test]
+fn records_under_another_address_stop_the_run_until_somebody_says_what_they_are() {
+    let bench = Bench::new();
+    let users = active(3);
+    bench.roster(&users);
+    let (old, new) = (portal(&users), portal(&users));
+    bench.run(&old, &[]).with(0);
+    let ended = bench.run(&new, &[]).with(2);
+    assert!(ended.said().contains("--formerly") && ended.said().contains("--other-portal"), "{}", ended.err);
+    assert_eq!(new.stats().total_requests(), 0);
+    bench.run(&new, &["--formerly", &old.origin()]).with(0);
+    assert_eq!(messages(&new), 0);
+    bench.run(&new, &["--other-portal"]).with(0);
+    assert_eq!(messages(&new), 3);
+}
+
+#[test]
+fn a_person_settles_what_is_unknown() {
+    let bench = Bench::new();
+    let users = active(3);
+    bench.roster(&users);
+    let portal = faulty(&users, &["congratulation:cut:#1", "congratulation:drop-before:#2"]);
+    bench.run(&portal, &[]).with(1);
+    let unknown: Vec<String> = bench
+        .results()
+        .into_iter()
+        .filter(|row| row["congratulation"] == "unknown")
+        .map(|row| row["user_id"].clone())
+        .collect();
+    let had = portal.stats().messages;
+    assert_eq!(unknown.len(), 2);
+    for user in &unknown {
+        let decision = if had.contains_key(user) { "sent" } else { "not-sent" };
+        let ended = bench.onboard(&["settle", user, "--as", decision, "--by", "Anna Keller"]).with(0);
+        assert!(ended.out.contains("Anna Keller"), "{}", ended.out);
+    }
+    bench.run(&portal, &[]).with(0);
+    assert_eq!(messages(&portal), 3);
+    let story = bench.onboard(&["history", &unknown[0], "--format", "json"]).with(0);
+    assert!(story.out.contains("\"decided_by\": \"Anna Keller\""), "{}", story.out);
+    let again = bench.onboard(&["settle", &unknown[0], "--as", "sent"]).with(1);
+    assert!(again.out.contains("nothing to settle"), "{}", again.out);
+    bench.onboard(&["settle", "nobody", "--as", "sent"]).with(2);
+}
+
+#[test]
+fn history_tells_runs_users_and_stories_in_three_forms() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.write("users.csv", format!("user_id,email,type\n{},{},User\n", users[0].id, users[0].email));
+    let portal = portal(&users);
+    bench.run(&portal, &[]).with(0);
+    let out = |args: &[&str]| bench.onboard(args).with(0).out;
+    let runs = out(&["history"]);
+    assert!(runs.contains("users.csv") && runs.contains("1 sent") && runs.contains("anna@"), "{runs}");
+    assert!(out(&["history", &users[0].email]).contains("sent"), "by address");
+    assert!(out(&["history", &users[0].id.to_string()]).contains(&portal.origin()));
+    assert!(out(&["history", &users[1].id.to_string()]).contains("knows nothing"));
+    let csv = out(&["history", "--users", "--format", "csv"]);
+    assert!(csv.starts_with("portal,user_id,state,at,run,attempts\n") && csv.lines().count() == 2, "{csv}");
+    let json: serde_json::Value = serde_json::from_str(&out(&["history", "--format", "json"])).expect("JSON");
+    assert_eq!(json[0]["outcomes"]["sent"], 1);
+    assert_eq!(json[0]["exit_status"], 0);
+}
+
+#[test]
+fn resend_needs_yes_where_nobody_can_be_asked() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.run(&portal, &[]).with(0);
+    let ended = bench.run(&portal, &["--resend"]).with(2);
+    assert!(ended.said().contains("--yes"), "{}", ended.err);
+    bench.run(&portal, &["--resend", "--yes"]).with(0);
+    assert!(portal.stats().messages.values().all(|count| *count == 2));
+}
+
+#[test]
+fn what_is_no_ledger_is_refused_untouched() {
+    let bench = Bench::new();
+    let users = active(1);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.write("text.db", "not a database\n");
+    fs::create_dir(bench.path("folder")).expect("made");
+    bench.write("file", "");
+    for (path, says) in
+        [("text.db", "no ledger of onboard"), ("folder", "is a directory"), ("file/l.db", "cannot be made")]
+    {
+        let ended = bench.run(&portal, &["--ledger", path]).with(2);
+        assert!(ended.said().contains(says), "{path}: {}", ended.err);
+    }
+    assert_eq!(bench.read("text.db"), "not a database\n");
+    let newer = rusqlite::Connection::open(bench.path("newer.db")).expect("made");
+    newer
+        .execute_batch("CREATE TABLE x (y); PRAGMA application_id = 0x6f6e6264; PRAGMA user_version = 99")
+        .expect("made");
+    drop(newer);
+    let ended = bench.run(&portal, &["--ledger", "newer.db"]).with(2);
+    assert!(ended.said().contains("newer onboard"), "{}", ended.err);
+    let other = rusqlite::Connection::open(bench.path("other.db")).expect("made");
+    other.execute_batch("CREATE TABLE x (y)").expect("made");
+    drop(other);
+    let ended = bench.run(&portal, &["--ledger", "other.db"]).with(2);
+    assert!(ended.said().contains("no ledger of onboard"), "{}", ended.err);
+    assert_eq!(portal.stats().total_requests(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn ledger_and_results_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::new();
+    let users = active(1);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.run(&portal, &["--ledger", "l.db"]).with(0);
+    for name in ["l.db", "users.results.csv"] {
+        assert_eq!(fs::metadata(bench.path(name)).expect("there").permissions().mode() & 0o777, 0o600, "{name}");
+    }
+    // And it can be looked at with ordinary tools.
+    let ledger = rusqlite::Connection::open(bench.path("l.db")).expect("opened");
+    let sent: i64 =
+        ledger.query_row("SELECT count(*) FROM attempt WHERE state = 'sent'", [], |row| row.get(0)).expect("counted");
+    assert_eq!(sent, 1);
+    let raw = fs::read(bench.path("l.db")).expect("read");
+    let holds = |needle: &str| raw.windows(needle.len()).any(|window| window == needle.as_bytes());
+    assert!(!holds(portal.api_key()) && !holds("welcome_guest") && !holds("/s/"));
+}
+
+#[test]
+fn a_ledger_given_with_the_sandbox_is_kept() {
+    let bench = Bench::new();
+    bench.roster(&active(5));
+    bench.onboard(&["run", "users.csv", "--sandbox", "--ledger", "l.db"]).with(0);
+    bench.onboard(&["run", "users.csv", "--sandbox", "--ledger", "l.db"]).with(0);
+    let outcomes = bench.outcomes();
+    assert_eq!(outcomes.get("sent"), None, "{outcomes:?}");
+    assert!(!bench.path(".local").exists(), "no other ledger was made");
+}

@@ -1,0 +1,85 @@
+//! The portal's limits, kept at the portal: what it counted, not what we did.
+
+use std::time::Duration;
+
+use onboard::sandbox::{Config, Limits, Sandbox};
+
+use crate::bench::{Bench, active, config, messages};
+
+#[test]
+fn three_hundred_rows_at_three_hundred_in_six_seconds_meet_no_refusal() {
+    let bench = Bench::new();
+    let users = active(300);
+    bench.roster(&users);
+    let limits = Limits { window: Some((300, 6000)), reads: Some(50), writes: Some(15), daily: Some(10_000) };
+    let portal = Sandbox::start(Config {
+        limits,
+        latency: (Duration::from_millis(2), Duration::from_millis(20)),
+        release_lag: Duration::from_millis(3),
+        ..config(&users)
+    })
+    .expect("a portal");
+    bench.run(&portal, &["--rate", "300/6s"]).with(0);
+    let stats = portal.stats();
+    assert_eq!(stats.total_refusals(), 0, "{stats:?}");
+    assert!(stats.peak_window <= 300 && stats.peak_reads <= 50 && stats.peak_writes <= 15, "{stats:?}");
+    assert_eq!(messages(&portal), 300);
+    for (row, user) in bench.results().iter().zip(&users) {
+        assert_eq!(row["user_id"], user.id.to_string());
+        assert_eq!(row["congratulation"], "sent");
+    }
+}
+
+#[test]
+fn a_run_right_after_another_knows_what_that_one_used() {
+    let bench = Bench::new();
+    let users = active(40);
+    let limits = Limits { window: Some((60, 4000)), ..Limits::OFF };
+    let portal = Sandbox::start(Config { limits, ..config(&users) }).expect("a portal");
+    bench.roster(&users[..20]);
+    bench.run(&portal, &["--rate", "60/4s"]).with(0);
+    bench.roster(&users);
+    bench.run(&portal, &["--rate", "60/4s"]).with(0);
+    let stats = portal.stats();
+    assert_eq!(stats.total_refusals(), 0, "{stats:?}");
+    assert_eq!(messages(&portal), 40);
+}
+
+#[test]
+fn two_thousand_rows_take_few_requests() {
+    let bench = Bench::new();
+    let mut users = active(1800);
+    users.extend((1800..2000).map(|number| onboard::sandbox::User::made_up(number, 0.0)));
+    bench.roster(&users);
+    let portal = Sandbox::start(config(&users)).expect("a portal");
+    bench.run(&portal, &["--rate", "100000/s", "--hold-off", "0"]).with(0);
+    let stats = portal.stats();
+    assert!(stats.total_requests() <= 1860, "{stats:?}");
+    assert_eq!(messages(&portal), 1800);
+}
+
+#[test]
+fn a_small_roster_on_a_large_portal_asks_one_by_one() {
+    let bench = Bench::new();
+    let users = active(20_000);
+    bench.roster(&users[19_970..]);
+    let portal = Sandbox::start(config(&users)).expect("a portal");
+    bench.run(&portal, &[]).with(0);
+    let stats = portal.stats();
+    assert_eq!(stats.requests["listing"], 1, "{stats:?}");
+    assert!(stats.requests["user"] <= 30, "{stats:?}");
+}
+
+#[test]
+fn the_rate_yields_to_somebody_who_uses_the_window_too() {
+    let bench = Bench::new();
+    let users = active(120);
+    bench.roster(&users);
+    // The portal's real limit is a third of what the run is told: as if somebody else used up the rest.
+    let limits = Limits { window: Some((60, 1000)), ..Limits::OFF };
+    let portal = Sandbox::start(Config { limits, ..config(&users) }).expect("a portal");
+    bench.run(&portal, &["--rate", "180/s"]).with(0);
+    let stats = portal.stats();
+    assert!(stats.total_refusals() > 0 && stats.total_refusals() < 20, "{stats:?}");
+    assert_eq!(messages(&portal), 120);
+}

@@ -1,0 +1,17 @@
+//! The built program against the embedded portal: one file for each promise.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    reason = "a test that cannot go on says so by failing, and is not in a hurry"
+)]
+
+mod bench;
+mod exit_statuses;
+mod ledger;
+mod limits;
+mod messages;
+mod outcomes;
+mod readme;
+mod secrets;
+mod stopping;

@@ -1,0 +1,187 @@
+//! Signals, closed outputs, kills: nothing is lost, nobody is congratulated twice.
+
+use std::{
+    io::Read,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use onboard::sandbox::{Config, Sandbox};
+
+use crate::bench::{Bench, active, config, messages, portal};
+
+fn slow(users: &[onboard::sandbox::User]) -> Sandbox {
+    Sandbox::start(Config { latency: (Duration::from_millis(5), Duration::from_millis(15)), ..config(users) })
+        .expect("a portal")
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().expect("kill");
+    assert!(status.success());
+}
+
+/// Until the portal had so many messages.
+fn after(portal: &Sandbox, count: usize) {
+    while portal.stats().messages.len() < count {
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_lets_what_is_in_flight_finish_and_leaves_whole_results() {
+    for (name, status) in [("INT", 130), ("TERM", 143), ("HUP", 143)] {
+        let bench = Bench::new();
+        let users = active(300);
+        bench.roster(&users);
+        let portal = slow(&users);
+        let mut child = bench.run_command(&portal, &[]).stderr(Stdio::piped()).spawn().expect("started");
+        after(&portal, 20);
+        signal(&child, name);
+        assert_eq!(child.wait().expect("ended").code(), Some(status), "{name}");
+        let outcomes = bench.outcomes();
+        let sent = outcomes["sent"];
+        assert_eq!(sent, messages(&portal), "what the results say is true of the portal: {outcomes:?}");
+        assert_eq!(outcomes.get("unknown"), None);
+        assert_eq!(sent + outcomes["not_attempted"], 300);
+        bench.run(&portal, &[]).with(0);
+        assert_eq!(messages(&portal), 300);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_signal_stops_at_once_and_still_loses_nothing() {
+    let bench = Bench::new();
+    let users = active(60);
+    bench.roster(&users);
+    // From the tenth congratulation on there is no answer, though it has its effect.
+    let mut faults = Vec::new();
+    for number in 10..=60 {
+        faults.push(format!("congratulation:stall-after:#{number}").parse().expect("a fault"));
+    }
+    let portal = Sandbox::start(Config { faults, ..config(&users) }).expect("a portal");
+    let mut child =
+        bench.run_command(&portal, &["--timeout", "10min"]).stderr(Stdio::piped()).spawn().expect("started");
+    after(&portal, 20);
+    signal(&child, "INT");
+    // The second one is for a program that has said that it is stopping.
+    let mut err = child.stderr.take().expect("piped");
+    let mut said = Vec::new();
+    let mut byte = [0];
+    while !String::from_utf8_lossy(&said).contains("a second signal stops at once") {
+        assert_eq!(err.read(&mut byte).expect("read"), 1, "{}", String::from_utf8_lossy(&said));
+        said.extend(byte);
+    }
+    signal(&child, "INT");
+    assert_eq!(child.wait().expect("ended").code(), Some(130));
+    let outcomes = bench.outcomes();
+    assert!(outcomes["unknown"] >= 11 && outcomes["unknown"] <= 15, "{outcomes:?}");
+    assert_eq!(outcomes["sent"] + outcomes["unknown"] + outcomes["not_attempted"], 60);
+    messages(&portal);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_output_loses_nothing() {
+    let bench = Bench::new();
+    let users = active(50);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let mut child = bench
+        .run_command(&portal, &["-o", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    drop(child.stdout.take());
+    drop(child.stderr.take());
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+    assert_eq!(messages(&portal), 50);
+    bench.run(&portal, &[]).with(0);
+    assert_eq!(bench.outcomes()["already_sent"], 50);
+}
+
+#[test]
+fn a_pipe_in_and_a_pipe_out() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.key_of(&portal);
+    let roster = std::fs::File::open(bench.path("users.csv")).expect("opened");
+    let origin = portal.origin();
+    let output = bench
+        .command(&["run", "-", "-o", "-", "--portal", &origin, "--api-key-file", "key"])
+        .stdin(roster)
+        .output()
+        .expect("run");
+    assert_eq!(output.status.code(), Some(0));
+    let out = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(out.lines().count(), 3, "{out}");
+    assert!(out.starts_with(
+        "row,user_id,employee_type,invite_link,active,congratulation,attempts,completed_at,detail,name\n"
+    ));
+}
+
+/// Kills at random instants until the job is done; `ONBOARD_TORTURE=N` runs N seeds.
+#[cfg(unix)]
+#[test]
+fn torture_no_kill_makes_a_second_message_or_loses_a_row() {
+    use rand::{RngExt, SeedableRng, rngs::StdRng};
+    #[expect(clippy::disallowed_methods, reason = "how many seeds is said in the environment")]
+    let seeds: u64 = std::env::var("ONBOARD_TORTURE").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    for seed in 0..seeds {
+        let mut random = StdRng::seed_from_u64(seed);
+        let bench = Bench::new();
+        let users = active(200);
+        bench.roster(&users);
+        let portal = Sandbox::start(Config {
+            latency: (Duration::ZERO, Duration::from_millis(random.random_range(1..20))),
+            seed,
+            ..config(&users)
+        })
+        .expect("a portal");
+        let mut kills = 0;
+        loop {
+            let mut child = bench
+                .run_command(&portal, &["--ledger", "l.db", "--rate", "100000/s"])
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("started");
+            let had = portal.stats().messages.len();
+            // Killed once the portal had so many more messages: an instant that depends on nothing but the seed and the run.
+            let more = random.random_range(0..60);
+            let mut spins = 0_u32;
+            let ended = loop {
+                if let Some(status) = child.try_wait().expect("waited") {
+                    break Some(status);
+                }
+                spins += 1;
+                if portal.stats().messages.len() >= had + more && spins > random.random_range(0..2000) {
+                    child.kill().expect("killed");
+                    child.wait().expect("ended");
+                    kills += 1;
+                    break None;
+                }
+            };
+            messages(&portal);
+            if let Some(status) = ended {
+                assert!(matches!(status.code(), Some(0 | 1)), "seed {seed}: {status}");
+                break;
+            }
+        }
+        let outcomes = bench.outcomes();
+        let unknown = outcomes.get("unknown").copied().unwrap_or(0);
+        let settled: usize =
+            ["sent", "already_sent", "unknown"].iter().filter_map(|outcome| outcomes.get(*outcome)).sum();
+        assert_eq!(settled, 200, "seed {seed}: {outcomes:?}");
+        assert!(unknown <= kills * 15, "seed {seed}: {unknown} unknown after {kills} kills");
+        let had = portal.stats().messages;
+        for row in bench.results() {
+            if row["congratulation"] != "unknown" {
+                assert_eq!(had.get(&row["user_id"]), Some(&1), "seed {seed}: {row:?}");
+            }
+        }
+    }
+}
