@@ -94,6 +94,30 @@ pub fn moment(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// Text in lines of at most this many characters, all but the first indented.
+pub fn wrapped(text: &str, width: usize, indent: &str) -> String {
+    let width = width.clamp(40, 100);
+    let mut lines = Vec::new();
+    for paragraph in text.split('\n') {
+        let leading: String = paragraph.chars().take_while(|c| *c == ' ').collect();
+        let mut line = leading;
+        let mut blank = true;
+        for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
+            if !blank && line.chars().count() + 1 + word.chars().count() > width {
+                lines.push(std::mem::replace(&mut line, indent.to_owned()));
+                blank = true;
+            }
+            if !blank {
+                line.push(' ');
+            }
+            line.push_str(word);
+            blank = false;
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -109,6 +133,14 @@ mod tests {
     #[test]
     fn long_text_is_cut() {
         assert_eq!(Shown(&"x".repeat(1000)).to_string().chars().count(), MAX_SHOWN + 1);
+    }
+
+    #[test]
+    fn lines_are_wrapped_between_words() {
+        assert_eq!(wrapped("aaaa bbbb", 40, ""), "aaaa bbbb");
+        let long = "word ".repeat(20);
+        assert!(wrapped(&long, 40, "  ").lines().all(|line| line.chars().count() <= 40));
+        assert!(wrapped(&long, 40, "  ").lines().skip(1).all(|line| line.starts_with("  w")));
     }
 
     #[test]

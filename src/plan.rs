@@ -80,7 +80,8 @@ pub struct Plan {
     pub rows: Rows,
     /// Requests by kind.
     pub requests: Requests,
-    /// Windows of the rate that are surely waited out: `(n - 1) / limit`, rounded down.
+    /// Windows of the rate that are waited out if everybody is active and the listing can be read:
+    /// `(n - 1) / limit`, rounded down.
     pub windows: u64,
     /// Minutes that these windows take.
     pub minutes: f64,
@@ -142,7 +143,9 @@ impl Plan {
         let most = budget.limit.map_or(counts.due, |limit| limit.min(counts.due));
         let messages = Between { least: 0, most };
         let total = Between { least: links + statuses.least, most: links + statuses.most + most };
-        let windows = total.most.saturating_sub(1) / u64::from(budget.rate.requests);
+        // Pages are the rule; where the portal has so many users that single lookups are fewer, there are few rows.
+        let likely = links + statuses.least + most;
+        let windows = likely.saturating_sub(1) / u64::from(budget.rate.requests);
         Ok(Self {
             rows: counts,
             requests: Requests { links, statuses, messages, total },

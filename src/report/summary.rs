@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::traffic::{Class, Traffic};
 use crate::{
-    display::{Grouped, Span, count},
+    display::{Grouped, Span, count, wrapped},
     outcome::{Outcome, Tally},
 };
 
@@ -202,41 +202,9 @@ pub fn shell_word(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Text in lines of at most this many characters, all but the first indented.
-fn wrapped(text: &str, width: usize, indent: &str) -> String {
-    let width = width.clamp(40, 100);
-    let mut lines = Vec::new();
-    for paragraph in text.split('\n') {
-        let leading: String = paragraph.chars().take_while(|c| *c == ' ').collect();
-        let mut line = leading;
-        let mut blank = true;
-        for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
-            if !blank && line.chars().count() + 1 + word.chars().count() > width {
-                lines.push(std::mem::replace(&mut line, indent.to_owned()));
-                blank = true;
-            }
-            if !blank {
-                line.push(' ');
-            }
-            line.push_str(word);
-            blank = false;
-        }
-        lines.push(line);
-    }
-    lines.join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_wrapped_between_words() {
-        assert_eq!(wrapped("aaaa bbbb", 40, ""), "aaaa bbbb");
-        let long = "word ".repeat(20);
-        assert!(wrapped(&long, 40, "  ").lines().all(|line| line.chars().count() <= 40));
-        assert!(wrapped(&long, 40, "  ").lines().skip(1).all(|line| line.starts_with("  w")));
-    }
 
     #[test]
     fn names_are_quoted_for_the_shell() {

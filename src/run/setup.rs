@@ -13,7 +13,7 @@ use super::key::KeyMaker;
 use crate::{
     access::{self, Entry},
     cli::{RunArgs, Setting},
-    display::{Grouped, Span, count},
+    display::{Grouped, Span, count, wrapped},
     ledger::{self, Held, Ledger, LedgerError, Lock, Mail, Supersedes},
     origin::Origin,
     pace::{Limits, Rate},
@@ -391,12 +391,10 @@ fn is_wanted(
         writeln!(terminal, "--resend: people who were congratulated before get the same message a second time.")?;
     }
     if !ledger.has_sent()? {
-        writeln!(
-            terminal,
-            "\nThe message is the portal's own welcome mail for administrators, in the user's language, whoever gets \
-             it;\non some portals it carries a link to change the password. Nothing else can be chosen, and it cannot \
-             be taken back.\nTo see it first, congratulate yourself: a roster of one row, or --limit 1.\n"
-        )?;
+        let mail = "The message is the portal's own welcome mail for administrators, in the user's language, whoever gets \
+                    it; on some portals it carries a link to change the password. Nothing else can be chosen, and it \
+                    cannot be taken back. To see it first, congratulate yourself: a roster of one row, or --limit 1.";
+        writeln!(terminal, "\n{}\n", wrapped(mail, usize::from(Screen::width()), ""))?;
     }
     write!(terminal, "Go on? [y/N] ")?;
     terminal.flush()?;
