@@ -331,7 +331,7 @@ impl Context<'_> {
 
     fn link(&self, kind: &str) -> Answer {
         let mut state = lock(self.state);
-        let Ok(kind) = kind.parse::<EmployeeType>() else {
+        let Some(kind) = employee_type(kind) else {
             let errors = json!({ "employeeType": [format!("The value '{kind}' is not valid.")] });
             drop(state);
             return self.validation(&errors);
@@ -544,6 +544,13 @@ fn unescape(text: &str) -> String {
 }
 
 /// The raw account record (`docspace-contract.md` §3.2).
+/// A type by name or number, as the portal's route binds it.
+fn employee_type(text: &str) -> Option<EmployeeType> {
+    let number = text.parse::<u8>().ok();
+    let numbered = EmployeeType::ALL.into_iter().find(|kind| Some(kind.number()) == number);
+    numbered.or_else(|| text.parse().ok())
+}
+
 fn record(user: &User, tenant: i64) -> Value {
     json!({
         "id": user.id.to_string(), "firstName": user.first_name, "lastName": user.last_name,

@@ -13,5 +13,6 @@ mod limits;
 mod messages;
 mod outcomes;
 mod readme;
+mod sandbox;
 mod secrets;
 mod stopping;
