@@ -40,8 +40,10 @@ const SKEW_STEP: Duration = Duration::from_millis(100);
 const SKEW_STEPS: u32 = 3;
 /// What others leave, less a little, is what we take.
 const SHARE: f64 = 0.97;
-/// The rate comes back by this share of the window, so often.
+/// The rate comes back by this share of the window, so often; by a quarter of it near the rate that was refused last,
+/// where each step may meet the others again.
 const RETURN_STEP: f64 = 0.01;
+const NEAR_THE_EDGE: std::ops::RangeInclusive<f64> = 0.95..=1.05;
 const RETURN_EVERY: Duration = Duration::from_secs(5);
 /// However much others use, this share of the window is tried.
 const LEAST_SHARE: f64 = 0.05;
@@ -194,6 +196,8 @@ pub struct Pace {
 #[derive(Debug)]
 struct Sharing {
     per_window: f64,
+    /// What was ours when the portal refused last.
+    edge: f64,
     raised_at: Moment,
     spread: Spread,
 }
@@ -252,7 +256,9 @@ impl Pace {
             let steps = now.saturating_since(sharing.raised_at).as_secs_f64() / RETURN_EVERY.as_secs_f64();
             if steps >= 1.0 {
                 let most = f64::from(self.limit);
-                sharing.per_window = (sharing.per_window + most * RETURN_STEP * steps.floor()).min(most);
+                let near = NEAR_THE_EDGE.contains(&(sharing.per_window / sharing.edge));
+                let step = if near { RETURN_STEP / 4.0 } else { RETURN_STEP };
+                sharing.per_window = (sharing.per_window + most * step * steps.floor()).min(most);
                 sharing.raised_at = now;
                 sharing.spread.set_interval(self.window.div_f64(sharing.per_window));
             }
@@ -261,6 +267,13 @@ impl Pace {
 
     fn used(&self) -> u32 {
         self.out.saturating_add(u32::try_from(self.answered.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Slots that are ours: all of them, or what others leave.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to at most the limit")]
+    fn share(&self) -> u32 {
+        let ours = |sharing: &Sharing| sharing.per_window.ceil().clamp(1.0, f64::from(self.limit)) as u32;
+        self.sharing.as_ref().map_or(self.limit, ours)
     }
 
     fn places(&mut self, kind: Kind) -> &mut Places {
@@ -280,7 +293,7 @@ impl Pace {
         if !self.places(kind).is_free() {
             return Err(Wait { until: self.places(kind).next_free(), why: WaitReason::InFlight });
         }
-        if self.used() >= self.limit {
+        if self.used() >= self.share() {
             let until = self.answered.peek().map(|Reverse(back)| *back);
             return Err(Wait { until, why: WaitReason::WindowFull });
         }
@@ -400,10 +413,14 @@ impl Pace {
         match &mut self.sharing {
             Some(sharing) => {
                 sharing.per_window = per_window;
+                sharing.edge = per_window / SHARE;
                 sharing.raised_at = now;
                 sharing.spread.set_interval(interval);
             }
-            None => self.sharing = Some(Sharing { per_window, raised_at: now, spread: Spread::new(interval, 4) }),
+            None => {
+                let (edge, spread) = (per_window / SHARE, Spread::new(interval, 4));
+                self.sharing = Some(Sharing { per_window, edge, raised_at: now, spread });
+            }
         }
     }
 

@@ -186,3 +186,61 @@ fn a_ledger_given_with_the_sandbox_is_kept() {
     assert_eq!(outcomes.get("sent"), None, "{outcomes:?}");
     assert!(!bench.path(".local").exists(), "no other ledger was made");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_place_where_nothing_can_be_written_is_found_before_the_first_request() {
+    let bench = Bench::new();
+    let users = active(1);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let ended = bench.run(&portal, &["--ledger", "/proc/onboard/ledger.db"]).with(2);
+    assert!(ended.said().contains("name another place with --ledger"), "{}", ended.err);
+    let ended = bench.run(&portal, &["-o", "/proc/results.csv"]).with(2);
+    assert!(ended.said().contains("cannot be written"), "{}", ended.err);
+    assert_eq!(portal.stats().total_requests(), 0);
+}
+
+#[test]
+fn results_that_cannot_be_written_at_the_end_are_told_and_the_ledger_knows() {
+    let bench = Bench::new();
+    let users = active(40);
+    bench.roster(&users);
+    fs::create_dir(bench.path("out")).expect("made");
+    let portal = faulty(&users, &["congratulation:stall-before:#40"]);
+    let mut command = bench.run_command(&portal, &["-o", "out/r.csv", "--timeout", "2s"]);
+    let child = command.stderr(Stdio::piped()).spawn().expect("started");
+    while portal.stats().requests.get("congratulation").is_none_or(|count| *count < 40) {
+        std::thread::yield_now();
+    }
+    fs::remove_dir_all(bench.path("out")).expect("removed");
+    let output = child.wait_with_output().expect("ended");
+    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
+    bench.run(&portal, &[]).with(1);
+    assert_eq!(bench.outcomes()["already_sent"], 39);
+    assert_eq!(messages(&portal), 39);
+}
+
+#[test]
+fn a_ledger_that_is_taken_away_in_mid_run_stops_the_run() {
+    let bench = Bench::new();
+    let users = active(200);
+    bench.roster(&users);
+    let portal = portal_slow(&users);
+    let child = bench.run_command(&portal, &["--ledger", "l.db"]).stderr(Stdio::piped()).spawn().expect("started");
+    while portal.stats().messages.len() < 20 {
+        std::thread::yield_now();
+    }
+    fs::rename(bench.path("l.db"), bench.path("gone.db")).expect("moved");
+    let output = child.wait_with_output().expect("ended");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{err}");
+    assert!(err.contains("moved, replaced or deleted"), "{err}");
+    assert!(messages(&portal) < 200);
+}
+
+fn portal_slow(users: &[onboard::sandbox::User]) -> onboard::sandbox::Sandbox {
+    let latency = (std::time::Duration::from_millis(5), std::time::Duration::from_millis(15));
+    onboard::sandbox::Sandbox::start(onboard::sandbox::Config { latency, ..crate::bench::config(users) })
+        .expect("a portal")
+}

@@ -12,6 +12,7 @@ mod ledger;
 mod limits;
 mod messages;
 mod outcomes;
+mod protocol;
 mod readme;
 mod sandbox;
 mod secrets;
