@@ -197,26 +197,46 @@ impl Ledger {
     }
 
     fn intend(&self, intent: &Intent) -> Result<Intended, LedgerError> {
-        let broken = self.broken();
-        if let Some((attempt, held)) = self.holding(intent.mail, intent.subject)? {
-            let lets_go = match held {
-                Held::Sent { .. } => intent.supersedes.sent,
-                // What is on its way in this very run is nobody's to let go.
-                Held::Unknown { .. } => intent.supersedes.unknown && !self.is_open(attempt)?,
-            };
-            if !lets_go {
-                return Ok(Intended::Held(held));
-            }
-            self.connection
-                .prepare_cached("UPDATE attempt SET holds = 0, decision = 'sent again', decided_at = ?2 WHERE id = ?1")
-                .and_then(|mut statement| statement.execute(params![attempt, intent.at.as_millisecond()]))
-                .map_err(&broken)?;
+        // Most users are held by nobody, and the file itself says so: a row that is refused by the index is not there.
+        let held_elsewhere = match self.portals.len() {
+            0 | 1 => None,
+            _ => self.holding(intent.mail, intent.subject)?,
+        };
+        if held_elsewhere.is_none()
+            && let Some(attempt) = self.insert(intent)?
+        {
+            return Ok(Intended::Open(attempt));
         }
-        let portal = self.portals.first().copied().unwrap_or_default();
+        let Some((attempt, held)) = self.holding(intent.mail, intent.subject)? else {
+            return Err(LedgerError::Broken {
+                path: self.path.clone(),
+                why: "it refuses an intent without a reason".into(),
+            });
+        };
+        let lets_go = match held {
+            Held::Sent { .. } => intent.supersedes.sent,
+            // What is on its way in this very run is nobody's to let go.
+            Held::Unknown { .. } => intent.supersedes.unknown && !self.is_open(attempt)?,
+        };
+        if !lets_go {
+            return Ok(Intended::Held(held));
+        }
         self.connection
+            .prepare_cached("UPDATE attempt SET holds = 0, decision = 'sent again', decided_at = ?2 WHERE id = ?1")
+            .and_then(|mut statement| statement.execute(params![attempt, intent.at.as_millisecond()]))
+            .map_err(self.broken())?;
+        // Another origin of the portal may hold the user too.
+        self.intend(intent)
+    }
+
+    /// Records an intent; `None` where an attempt on this portal holds its user.
+    fn insert(&self, intent: &Intent) -> Result<Option<AttemptId>, LedgerError> {
+        let portal = self.portals.first().copied().unwrap_or_default();
+        let inserted = self
+            .connection
             .prepare_cached(
                 "INSERT INTO attempt (portal, kind, subject, email, run, began_at, state, holds, counted) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intent', 1, 1)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intent', 1, 1) ON CONFLICT DO NOTHING",
             )
             .and_then(|mut statement| {
                 statement.execute(params![
@@ -228,8 +248,8 @@ impl Ledger {
                     intent.at.as_millisecond(),
                 ])
             })
-            .map_err(&broken)?;
-        Ok(Intended::Open(AttemptId(self.connection.last_insert_rowid())))
+            .map_err(self.broken())?;
+        Ok((inserted == 1).then(|| AttemptId(self.connection.last_insert_rowid())))
     }
 
     fn is_open(&self, attempt: i64) -> Result<bool, LedgerError> {
@@ -247,9 +267,9 @@ impl Ledger {
         at: Timestamp,
     ) -> Result<(), LedgerError> {
         let (state, holds, counted, reason) = match ending {
-            Ending::Sent => ("sent", true, true, None),
-            Ending::NoEffect { counted, reason } => ("no_effect", false, *counted, Some(reason.as_str())),
-            Ending::Unknown { reason } => ("unknown", true, true, Some(reason.as_str())),
+            Ending::Sent => return self.conclude_sent(attempt, http, at),
+            Ending::NoEffect { counted, reason } => ("no_effect", false, *counted, reason.as_str()),
+            Ending::Unknown { reason } => ("unknown", true, true, reason.as_str()),
         };
         self.connection
             .prepare_cached(
@@ -259,6 +279,17 @@ impl Ledger {
             .and_then(|mut statement| {
                 statement.execute(params![attempt.0, state, holds, counted, at.as_millisecond(), http, reason])
             })
+            .map_err(self.broken())?;
+        Ok(())
+    }
+
+    /// The common ending; it leaves the index alone, since nothing in it changes.
+    fn conclude_sent(&self, attempt: AttemptId, http: Option<u16>, at: Timestamp) -> Result<(), LedgerError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE attempt SET state = 'sent', ended_at = ?2, http = ?3 WHERE id = ?1 AND state = 'intent'",
+            )
+            .and_then(|mut statement| statement.execute(params![attempt.0, at.as_millisecond(), http]))
             .map_err(self.broken())?;
         Ok(())
     }

@@ -410,17 +410,15 @@ impl Pace {
         }
         let per_window = (own * SHARE).clamp(limit * LEAST_SHARE, limit);
         let interval = self.window.div_f64(per_window);
-        match &mut self.sharing {
-            Some(sharing) => {
-                sharing.per_window = per_window;
-                sharing.edge = per_window / SHARE;
-                sharing.raised_at = now;
-                sharing.spread.set_interval(interval);
-            }
-            None => {
-                let (edge, spread) = (per_window / SHARE, Spread::new(interval, 4));
-                self.sharing = Some(Sharing { per_window, edge, raised_at: now, spread });
-            }
+        let edge = per_window / SHARE;
+        if let Some(sharing) = &mut self.sharing {
+            sharing.per_window = per_window;
+            sharing.edge = edge;
+            sharing.raised_at = now;
+            sharing.spread.set_interval(interval);
+        } else {
+            let spread = Spread::new(interval, 4);
+            self.sharing = Some(Sharing { per_window, edge, raised_at: now, spread });
         }
     }
 

@@ -171,14 +171,15 @@ impl Portal {
     }
 
     /// One page of the listing of all users, sorted by address since that is the stable order
-    /// (`docspace-contract.md` §6.5).
-    pub async fn page(&self, start: u64) -> Result<Page, Fault> {
+    /// (`docspace-contract.md` §6.5). Addresses are asked for where somebody is to be found by one.
+    pub async fn page(&self, start: u64, with_addresses: bool) -> Result<Page, Fault> {
+        let fields = if with_addresses { "id,email,status,activationStatus" } else { "id,status,activationStatus" };
         let query = [
             ("count", PAGE_SIZE.to_string()),
             ("startIndex", start.to_string()),
             ("sortBy", "email".to_owned()),
             ("sortOrder", "ascending".to_owned()),
-            ("fields", "id,email,status,activationStatus".to_owned()),
+            ("fields", fields.to_owned()),
         ];
         let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let body = self.get("/api/2.0/people/filter", &query).await?;

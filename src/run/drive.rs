@@ -193,7 +193,8 @@ impl Drive<'_, '_> {
                 async move { Landing::Link(kind, permit, now, portal.invite_link(kind).await) }.boxed_local()
             }
             Call::Page(start) => {
-                async move { Landing::Page(start, permit, now, portal.page(start).await) }.boxed_local()
+                let with_addresses = self.keys.roster.columns().email.is_some();
+                async move { Landing::Page(start, permit, now, portal.page(start, with_addresses).await) }.boxed_local()
             }
             Call::Tenant => async move { Landing::Tenant(permit, now, portal.tenant().await) }.boxed_local(),
             Call::Account(row) => {

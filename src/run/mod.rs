@@ -56,7 +56,8 @@ async fn drive(setup: Setup, args: &RunArgs, quiet: bool, screen: &Screen) -> Re
     let seed = run.as_u64_pair().1;
     let policy = crate::workflow::Policy { seed, ..policy };
     let earlier = |user| setup::earlier(&ledger, user, supersedes);
-    let mut job = Job::new(roster.rows(), policy, |row| setup::is_carried(args, &roster, row), earlier, start)?;
+    let carried = |row| setup::is_carried(args, &roster, row);
+    let mut job = ledger.on_one_view(|| Job::new(roster.rows(), policy, carried, earlier, start))?;
     let recent = ledger.recent_use(limits.rate.window, start.wall)?;
     let mut pace = Pace::new(limits, &recent, seed);
     ledger.begin_run(&RunStart {
