@@ -57,7 +57,7 @@
 //! | [`report`] | what is told of a run afterwards; [`progress`] while it goes on; [`logs`] for diagnostics |
 //! | [`user`], [`outcome`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
 //! | [`signing`] | the key that a real portal demands |
-//! | [`access`] | from options to a portal that can be asked |
+//! | [`access`] | from options to a portal that can be asked; [`inquiry`] asks it one by one |
 //! | [`sandbox`] | the embedded portal |
 //!
 //! Dependencies point one way: `main → command → run → {workflow, pace, ledger, portal, results, report} → roster →
@@ -80,6 +80,7 @@ pub mod access;
 pub mod cli;
 pub mod command;
 pub mod display;
+pub mod inquiry;
 pub mod ledger;
 pub mod logs;
 pub mod origin;

@@ -15,8 +15,9 @@ pub use self::{
 use crate::{
     origin::{Origin, PortalAddress},
     outcome::Outcome,
-    pace::Rate,
+    pace::{Limits, Rate},
     roster::Source,
+    user::EmployeeType,
 };
 
 /// The exit statuses, for the end of every long help.
@@ -102,6 +103,105 @@ pub enum Command {
     History(HistoryArgs),
     /// Record a person's decision on congratulations that may have been sent
     Settle(SettleArgs),
+    /// Whether a run could work: portal, key, scopes, permissions, clock, ledger. Sends nothing
+    Doctor(Box<DoctorArgs>),
+    /// Send the portal's own invitations to people who are not there yet
+    Invite(Box<InviteArgs>),
+    /// Write a roster from the portal's user listing
+    Export(Box<ExportArgs>),
+}
+
+/// `onboard doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// The portal.
+    #[command(flatten)]
+    pub portal: PortalArgs,
+    /// File with the portal's machine key, as for a run
+    #[arg(long, env = "ONBOARD_SIGN_WITH", value_name = "PATH")]
+    pub sign_with: Option<PathBuf>,
+    /// The portal's tenant number, for signing [default: as the portal says]
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
+    pub tenant: Option<i64>,
+    /// The ledger to look at [default: in your state directory]
+    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PATH")]
+    pub ledger: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `onboard invite`.
+#[derive(Debug, Clone, Args)]
+pub struct InviteArgs {
+    /// CSV with email and employee_type; `-` is standard input
+    pub people: Source,
+    /// Results file, a roster for `onboard run`; `-` is standard output [default: new.csv gives new.results.csv]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<ResultsTarget>,
+    /// The portal.
+    #[command(flatten)]
+    pub portal: PortalArgs,
+    /// The portal's limits.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// The durable record.
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
+    /// The language of the mail, like en-US [default: the portal's]
+    #[arg(long, value_name = "CULTURE")]
+    pub culture: Option<String>,
+    /// Invite again who was invited and has not joined
+    #[arg(long)]
+    pub resend: bool,
+    /// Invite again where the invitation may have been sent
+    #[arg(long)]
+    pub retry_unknown: bool,
+    /// Invite at most so many people in this run
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Don't ask before sending
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `onboard export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// The roster to write; `-` is standard output [default: -]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<ResultsTarget>,
+    /// Only users who joined and confirmed their address
+    #[arg(long)]
+    pub active: bool,
+    /// Only users who were invited and have not joined
+    #[arg(long)]
+    pub pending: bool,
+    /// Only users of these types
+    #[arg(long = "type", value_name = "TYPES", value_delimiter = ',')]
+    pub employee_type: Vec<EmployeeType>,
+    /// Only users who were registered on this day or later, like 2026-11-01
+    #[arg(long, value_name = "DATE")]
+    pub registered_since: Option<jiff::civil::Date>,
+    /// The portal.
+    #[command(flatten)]
+    pub portal: PortalArgs,
+    /// The portal's limits.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+impl LimitArgs {
+    /// The limits, as the pacer knows them.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            rate: self.rate,
+            max_reads: self.max_reads,
+            max_writes: self.max_writes,
+            hold_off: self.hold_off.0,
+            spike: self.spike,
+        }
+    }
 }
 
 /// The portal and the key to it.

@@ -1,7 +1,10 @@
 //! The commands, from what was typed to an exit status.
 
 mod check;
+mod doctor;
+mod export;
 mod history;
+mod invite;
 mod plan;
 mod settle;
 
@@ -13,6 +16,8 @@ use std::{
 use crate::{
     cli::{self, Command, Parsed},
     logs,
+    origin::PortalAddress,
+    portal::Fault,
     progress::Screen,
     roster, run, sandbox,
 };
@@ -62,8 +67,27 @@ fn dispatch(parsed: &Parsed, screen: &Screen) -> Result<u8, anyhow::Error> {
             Ok(0)
         }
         Command::History(args) => history::execute(args, &mut out),
+        Command::Doctor(args) => doctor::execute(args, screen, &mut out),
+        Command::Invite(args) => {
+            drop(out);
+            invite::execute(args, screen)
+        }
+        Command::Export(args) => export::execute(args, screen, &mut out),
         Command::Settle(args) => settle::execute(args, screen, &mut out),
     }
+}
+
+/// Tells why the portal could not be used; the exit status of that.
+fn portal_fault(screen: &Screen, address: &PortalAddress, fault: &Fault) -> u8 {
+    let next = match fault {
+        Fault::Answered { status: 401, .. } => ": it does not accept the key; `onboard doctor` tells more",
+        Fault::Answered { status: 403, .. } => {
+            ": the key lacks a scope, or its owner may not do this; see `onboard doctor`"
+        }
+        _ => "; `onboard doctor` tells more",
+    };
+    screen.say(&format!("onboard: {address}: {fault}{next}"));
+    3
 }
 
 /// Tells why nothing was done, each cause once.

@@ -7,6 +7,7 @@
 
 mod envelope;
 mod fault;
+mod member;
 
 use std::{error::Error as _, fs, io, path::PathBuf, time::Duration};
 
@@ -18,6 +19,7 @@ use reqwest::{
 pub use self::{
     envelope::{Account, AccountStatus, InviteLink, LinkAnswer, Page},
     fault::{Effect, ErrorBody, Fault, Loss},
+    member::Member,
 };
 use crate::{
     origin::PortalAddress,
@@ -191,6 +193,36 @@ impl Portal {
         let portal = self.ask("/api/2.0/portal", &[]).await?;
         let tenant = portal.get("tenantId").and_then(serde_json::Value::as_i64).filter(|tenant| *tenant > 0);
         tenant.ok_or(Fault::Unreadable("it does not tell the tenant number"))
+    }
+
+    /// One page of the listing, in full; only users of this status, if one is given (1 active, 2 disabled, 4 pending).
+    pub async fn members(&self, start: u64, status: Option<u8>) -> Result<Vec<Member>, Fault> {
+        let (count, start, status) =
+            (PAGE_SIZE.to_string(), start.to_string(), status.map(|status| status.to_string()));
+        let mut query =
+            vec![("count", &*count), ("startIndex", &*start), ("sortBy", "email"), ("sortOrder", "ascending")];
+        if let Some(status) = &status {
+            query.push(("employeeStatus", status));
+        }
+        let page = self.ask("/api/2.0/people/filter", &query).await?;
+        let entries = page.as_array().ok_or(Fault::Unreadable("it is no list of users"))?;
+        Ok(entries.iter().filter_map(Member::read).collect())
+    }
+
+    /// The member with this address; 404 where there is none (`docspace-contract.md` §6.1).
+    pub async fn member(&self, email: &Email) -> Result<Member, Fault> {
+        let entry = self.ask("/api/2.0/people/email", &[("email", email.as_str())]).await?;
+        Member::read(&entry).ok_or(Fault::Unreadable("it is no user"))
+    }
+
+    /// What the portal says of itself to anybody: its version, and its clock (the answer's `Date`).
+    pub async fn version(&self) -> Result<(Option<String>, Option<String>), Fault> {
+        let response = self.reads.get(self.address.join("/api/2.0/settings/version/build")).send().await;
+        let response = response.map_err(|error| fault_of(&error))?;
+        let date = response.headers().get(DATE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let body = self.body_of_success(response, MAX_SMALL_BODY).await?;
+        let build = envelope::value(&body).map_err(Fault::Unreadable)?;
+        Ok((build.get("docSpace").and_then(serde_json::Value::as_str).map(str::to_owned), date))
     }
 
     /// Any other question, for its `response` as it is.

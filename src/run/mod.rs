@@ -15,11 +15,11 @@ use std::io;
 use jiff::Timestamp;
 
 pub use self::signals::Signal;
+pub(crate) use self::signals::Signals;
 use self::{
     drive::{Clock, Drive},
     observer::Observer,
     setup::Setup,
-    signals::Signals,
 };
 use crate::{
     cli::{RunArgs, Setting},

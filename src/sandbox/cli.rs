@@ -157,6 +157,7 @@ impl Args {
             allow_inviting: !self.no_inviting,
             placeholder: self.placeholder,
             version: self.release.clone(),
+            clock_off: jiff::SignedDuration::ZERO,
             faults: self.fault.clone(),
             seed: self.seed,
         })

@@ -15,13 +15,16 @@ pub enum Class {
     Listing,
     /// The congratulation.
     Congratulation,
+    /// An invitation.
+    Invitation,
     /// Anything else.
     Other,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 5] = [Self::Link, Self::User, Self::Listing, Self::Congratulation, Self::Other];
+    pub const ALL: [Self; 6] =
+        [Self::Link, Self::User, Self::Listing, Self::Congratulation, Self::Invitation, Self::Other];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Class {
             Self::User => "user",
             Self::Listing => "listing",
             Self::Congratulation => "congratulation",
+            Self::Invitation => "invitation",
             Self::Other => "other",
         }
     }

@@ -63,6 +63,8 @@ pub struct Config {
     pub placeholder: bool,
     /// What `settings/version/build` says.
     pub version: String,
+    /// How far its clock is ahead.
+    pub clock_off: jiff::SignedDuration,
     /// What goes wrong.
     pub faults: Vec<Fault>,
     /// Makes latencies and faults repeatable.
@@ -87,6 +89,7 @@ impl Default for Config {
             allow_inviting: true,
             placeholder: false,
             version: "3.7.2".to_owned(),
+            clock_off: jiff::SignedDuration::ZERO,
             faults: Vec::new(),
             seed: 1,
         }
@@ -98,6 +101,8 @@ impl Default for Config {
 pub struct Stats {
     /// Congratulations that had their effect, by user.
     pub messages: BTreeMap<String, u32>,
+    /// Invitation mails, by address.
+    pub invitations: BTreeMap<String, u32>,
     /// Requests that arrived, by class.
     pub requests: BTreeMap<&'static str, u64>,
     /// Requests refused, by limiter.
@@ -209,6 +214,7 @@ struct State {
     chance: StdRng,
     started: Instant,
     messages: BTreeMap<String, u32>,
+    invitations: BTreeMap<String, u32>,
     requests: BTreeMap<&'static str, u64>,
     refusals: BTreeMap<&'static str, u64>,
 }
@@ -232,6 +238,7 @@ impl State {
             #[expect(clippy::disallowed_methods, reason = "the portal has a clock of its own")]
             started: Instant::now(),
             messages: BTreeMap::new(),
+            invitations: BTreeMap::new(),
             requests: BTreeMap::new(),
             refusals: BTreeMap::new(),
             config,
@@ -253,6 +260,7 @@ impl State {
         let most = |of: fn(&Usage) -> u32| self.usage.values().map(of).max().unwrap_or(0);
         Stats {
             messages: self.messages.clone(),
+            invitations: self.invitations.clone(),
             requests: self.requests.clone(),
             refusals: self.refusals.clone(),
             peak_window: self.usage.values().map(|usage| usage.peak_window).max().unwrap_or(0),

@@ -107,6 +107,16 @@ impl People {
         self.order.iter().filter_map(|place| self.users.get(*place))
     }
 
+    pub(super) fn add(&mut self, user: User) {
+        let place = self.users.len();
+        self.by_id.insert(user.id, place);
+        self.by_email.insert(user.email.to_lowercase(), place);
+        let key = |place: &usize| self.users.get(*place).map(|user| user.email.to_lowercase());
+        let at = self.order.partition_point(|other| key(other) < Some(user.email.to_lowercase()));
+        self.order.insert(at, place);
+        self.users.push(user);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.users.len()
     }

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Either, Full, StreamBody};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Bytes, Frame, Incoming},
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -84,9 +84,20 @@ pub(super) async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>)
         sleep(latency).await;
     }
     let context = Context { state: &state, caller, query: &query, path: &path, method: &head.method, body: &body };
-    let answer = faulty(&context, &route, fault).await;
+    let answer = faulty(&context, &route, fault).await.map(|answer| dated(&state, answer));
     release_later(Arc::clone(&state), partition, is_read, lag);
     answer
+}
+
+/// With the time of a clock that is off, if this portal's is.
+fn dated(state: &Arc<Mutex<State>>, answer: Answer) -> Answer {
+    let off = lock(state).config.clock_off;
+    if off.is_zero() {
+        return answer;
+    }
+    #[expect(clippy::disallowed_methods, reason = "the portal has a clock of its own")]
+    let theirs = jiff::Timestamp::now().saturating_add(off).unwrap_or_default();
+    with_header(answer, DATE, &theirs.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the portal's own slowness")]
@@ -123,6 +134,8 @@ enum Route {
     InvitationSettings,
     Version,
     Login,
+    Invite,
+    InviteAgain,
     Nothing,
 }
 
@@ -146,6 +159,8 @@ impl Route {
             ("GET", ["api", "2.0", "settings", "invitationsettings"]) => Self::InvitationSettings,
             ("GET", ["api", "2.0", "settings", "version", "build"]) => Self::Version,
             ("POST", ["api", "2.0", "authentication"]) => Self::Login,
+            ("POST", ["api", "2.0", "people", "invite"]) => Self::Invite,
+            ("PUT", ["api", "2.0", "people", "invite"]) => Self::InviteAgain,
             _ => Self::Nothing,
         }
     }
@@ -164,6 +179,7 @@ impl Route {
             | Self::Version
             | Self::Login
             | Self::Nothing => Class::Other,
+            Self::Invite | Self::InviteAgain => Class::Invitation,
         }
     }
 
@@ -178,6 +194,7 @@ impl Route {
             Self::Congratulation => &["*:write"],
             Self::InvitationSettings => &["*:read", "*:write"],
             Self::Filter | Self::PersonByEmail => &["accounts:read", "accounts:write", "*:read", "*:write"],
+            Self::Invite | Self::InviteAgain => &["accounts:write", "*:write"],
             Self::Myself | Self::Person(_) | Self::MyKey | Self::Version | Self::Login | Self::Nothing => &[],
         }
     }
@@ -305,6 +322,8 @@ impl Context<'_> {
                 self.success(&json!({ "docSpace": version, "communityServer": "", "documentServer": "9.4" }))
             }
             Route::Login => self.login(),
+            Route::Invite => self.invite(),
+            Route::InviteAgain => self.invite_again(),
             Route::Nothing => empty(StatusCode::NOT_FOUND),
         }
     }
@@ -434,7 +453,8 @@ impl Context<'_> {
         };
         let fields = self.parameter("fields");
         let fields: Option<Vec<&str>> = fields.as_deref().map(|fields| fields.split(',').collect());
-        let descending = self.parameter("sortOrder").is_some_and(|order| order.eq_ignore_ascii_case("descending"));
+        let descending =
+            self.parameter("sortOrder").is_some_and(|order| order == "1" || order.eq_ignore_ascii_case("descending"));
         let everybody = status.is_none() && wanted.is_none();
         let total = if everybody { state.people.len() } else { state.people.sorted().filter(matches).count() };
         let list: Vec<Value> = if descending {
@@ -463,6 +483,67 @@ impl Context<'_> {
             "{{\"response\":{list},\"count\":{shown},\"total\":{total},{},\"status\":0,\"statusCode\":200}}",
             self.links()
         ))
+    }
+
+    /// Handled in order, mails going out as it goes (`docspace-contract.md` §7.1).
+    fn invite(&self) -> Answer {
+        let asked: Value = serde_json::from_slice(self.body).unwrap_or_default();
+        let entries = asked.get("invitations").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut state = lock(self.state);
+        if !state.config.allow_inviting {
+            return error(403, "Access denied", "System.Security.SecurityException");
+        }
+        for entry in entries {
+            let email = entry.get("email").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+            let kind = match entry.get("type") {
+                Some(Value::String(name)) => employee_type(name),
+                Some(Value::Number(number)) => employee_type(&number.to_string()),
+                _ => None,
+            };
+            let Some(kind) = kind.filter(|_| email.contains('@')) else {
+                return error(400, "The email is incorrect", "System.ArgumentException");
+            };
+            if kind == EmployeeType::Guest {
+                return error(403, "Access denied", "System.Security.SecurityException");
+            }
+            match state.people.by_email(&email).map(|user| user.status) {
+                Some(2) => return error(400, "The user is disabled", "System.ArgumentException"),
+                Some(_) => {}
+                None => {
+                    let mut id = [0; 16];
+                    id.copy_from_slice(Sha256::digest(&email).get(..16).unwrap_or(&[0; 16]));
+                    let mut user = User::of_roster(UserId::from_bytes(id), Some(email.clone()), kind);
+                    (user.status, user.activation) = (4, 2);
+                    state.people.add(user);
+                    *state.invitations.entry(email).or_default() += 1;
+                }
+            }
+        }
+        let pending: Vec<Value> = state
+            .people
+            .sorted()
+            .filter(|user| user.status == 4)
+            .map(|user| json!({ "id": user.id.to_string() }))
+            .collect();
+        drop(state);
+        self.success(&Value::Array(pending))
+    }
+
+    /// Mails go to those who are pending; others are skipped (`docspace-contract.md` §7.2).
+    fn invite_again(&self) -> Answer {
+        let asked: Value = serde_json::from_slice(self.body).unwrap_or_default();
+        let ids = asked.get("userIds").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut state = lock(self.state);
+        let mut again = Vec::new();
+        for id in ids.iter().filter_map(Value::as_str).filter_map(guid) {
+            let pending = state.people.by_id(id).filter(|user| user.status == 4).cloned();
+            if let Some(user) = pending {
+                again.push(dto(&user));
+                *state.invitations.entry(user.email.to_lowercase()).or_default() += 1;
+            }
+        }
+        drop(state);
+        self.success(&Value::Array(again))
     }
 
     fn login(&self) -> Answer {
@@ -543,7 +624,6 @@ fn unescape(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The raw account record (`docspace-contract.md` §3.2).
 /// A type by name or number, as the portal's route binds it.
 fn employee_type(text: &str) -> Option<EmployeeType> {
     let number = text.parse::<u8>().ok();
@@ -551,6 +631,7 @@ fn employee_type(text: &str) -> Option<EmployeeType> {
     numbered.or_else(|| text.parse().ok())
 }
 
+/// The raw account record (`docspace-contract.md` §3.2).
 fn record(user: &User, tenant: i64) -> Value {
     json!({
         "id": user.id.to_string(), "firstName": user.first_name, "lastName": user.last_name,

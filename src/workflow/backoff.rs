@@ -7,16 +7,18 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(20);
 
+/// Pauses before further tries.
 #[derive(Debug)]
-pub(super) struct Backoff(StdRng);
+pub struct Backoff(StdRng);
 
 impl Backoff {
-    pub(super) fn new(seed: u64) -> Self {
+    /// The same seed gives the same pauses.
+    pub fn new(seed: u64) -> Self {
         Self(StdRng::seed_from_u64(seed))
     }
 
     /// The pause before the try after this many failures (from 1).
-    pub(super) fn pause(&mut self, failures: u32) -> Duration {
+    pub fn pause(&mut self, failures: u32) -> Duration {
         let doubled = FIRST.saturating_mul(1 << failures.saturating_sub(1).min(16));
         doubled.min(LONGEST).mul_f64(self.0.random_range(0.0..=1.0))
     }

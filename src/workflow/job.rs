@@ -615,12 +615,12 @@ impl<'r> Job<'r> {
             Ok(page) => {
                 self.survey.came(page.total, page.entries);
                 for account in page.accounts {
-                    if let Some(row) = self.leader_of(&account)
-                        && self.stage(row) == Some(Stage::Due)
-                    {
-                        self.open = self.open.saturating_sub(1);
-                        self.row_mut(row).stage = Stage::Asked;
-                        self.learned(row, &account, stamp);
+                    for row in self.leaders_of(&account).into_iter().flatten() {
+                        if self.stage(row) == Some(Stage::Due) {
+                            self.open = self.open.saturating_sub(1);
+                            self.row_mut(row).stage = Stage::Asked;
+                            self.learned(row, &account, stamp);
+                        }
                     }
                 }
             }
@@ -628,16 +628,16 @@ impl<'r> Job<'r> {
         }
     }
 
-    /// The row that leads for the user of this account.
-    fn leader_of(&self, account: &Account) -> Option<u32> {
+    /// The rows that this account is about: by its id, and by its address; the earlier one first.
+    fn leaders_of(&self, account: &Account) -> [Option<u32>; 2] {
         let user = |row: &u32| self.entry(*row).and_then(|entry| entry.user);
-        if let Ok(place) = self.by_user.binary_search_by_key(&Some(account.id), user) {
-            return self.by_user.get(place).copied();
-        }
-        let digest = account.email.as_ref()?.digest();
+        let by_id = self.by_user.binary_search_by_key(&Some(account.id), user).ok();
+        let by_id = by_id.and_then(|place| self.by_user.get(place).copied());
         let email = |row: &u32| self.email(*row);
-        let place = self.by_email.binary_search_by_key(&Some(digest), email).ok()?;
-        self.by_email.get(place).copied()
+        let digest = account.email.as_ref().filter(|_| !self.by_email.is_empty()).map(crate::user::Email::digest);
+        let by_email = digest.and_then(|digest| self.by_email.binary_search_by_key(&Some(digest), email).ok());
+        let by_email = by_email.and_then(|place| self.by_email.get(place).copied());
+        if by_email.is_some() && by_email < by_id { [by_email, by_id] } else { [by_id, by_email] }
     }
 
     /// A question for one user ended.
@@ -776,7 +776,10 @@ impl<'r> Job<'r> {
         self.resolved.insert(row, user);
         let by_id = self.by_user.binary_search_by_key(&Some(user), |row| self.entry(*row).and_then(|entry| entry.user));
         let other = by_id.ok().and_then(|place| self.by_user.get(place).copied());
-        let Some(other) = other.or_else(|| self.resolved_rows.get(&user).copied()) else {
+        // A row whose id and address are not the same person's leads nobody.
+        let disagrees = |other: &u32| self.email(*other).is_some_and(|theirs| self.email(row) != Some(theirs));
+        let other = other.or_else(|| self.resolved_rows.get(&user).copied()).filter(|other| !disagrees(other));
+        let Some(other) = other else {
             self.resolved_rows.insert(user, row);
             return true;
         };

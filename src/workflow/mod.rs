@@ -27,6 +27,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::{
+    backoff::Backoff,
     breaker::{ALIKE, Manner},
     contact::Unreachable,
     job::{Job, Progress, RowEnd},

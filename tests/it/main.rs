@@ -14,6 +14,7 @@ mod messages;
 mod outcomes;
 mod protocol;
 mod readme;
+mod real_portals;
 mod sandbox;
 mod secrets;
 mod stopping;

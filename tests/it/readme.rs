@@ -35,6 +35,7 @@ fn every_onboard_command_works_as_typed() {
     let portal = portal(&users_of(&roster).expect("users"));
     bench.key_of(&portal);
     bench.write("machinekey", "any");
+    bench.write("people.csv", "email,employee_type\nnew@example.com,User\n");
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_onboard")).parent().expect("a folder");
     let commands = commands();
     assert!(commands.len() >= 10, "{commands:?}");

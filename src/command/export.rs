@@ -1,0 +1,89 @@
+//! `onboard export`: a roster from the portal's user listing.
+
+use std::{collections::HashSet, io::Write};
+
+use anyhow::{Context, bail};
+
+use super::portal_fault;
+use crate::{
+    access,
+    cli::ExportArgs,
+    inquiry::Inquiry,
+    portal::{Member, PAGE_SIZE},
+    progress::Screen,
+    results::{Target, neutralise, write_whole},
+};
+
+pub(super) fn execute(args: &ExportArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
+    let entry = access::entry(&args.portal, false)?;
+    for remark in &entry.remarks {
+        screen.say(&format!("warning: {remark}"));
+    }
+    if let Some(Target::Path(path)) = args.output.as_ref().map(|target| &target.0)
+        && path.is_dir()
+    {
+        bail!("the roster cannot go to {}: it is a directory", path.display());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut inquiry = Inquiry::new(args.limits.limits(), &[], 5, 1);
+    // The portal filters by one status itself, which spares pages.
+    let status = match (args.active, args.pending) {
+        (true, false) => Some(1),
+        (false, true) => Some(4),
+        _ => None,
+    };
+    let listed = runtime.block_on(async {
+        let (mut members, mut seen, mut start): (Vec<Member>, HashSet<_>, u64) = (Vec::new(), HashSet::new(), 0);
+        loop {
+            let page = inquiry.ask(async || entry.portal.members(start, status).await).await?;
+            let last = page.len() < PAGE_SIZE as usize;
+            // Pages shift while people join and leave: nobody stands in the roster twice.
+            members.extend(page.into_iter().filter(|member| seen.insert(member.id)));
+            start += u64::from(PAGE_SIZE);
+            if last {
+                return Ok(members);
+            }
+        }
+    });
+    let members = match listed {
+        Ok(members) => members,
+        Err(fault) => return Ok(portal_fault(screen, &entry.address, &fault)),
+    };
+    let wanted: Vec<&Member> = members.iter().filter(|member| is_wanted(args, member)).collect();
+    match args.output.as_ref().map(|target| &target.0) {
+        Some(Target::Path(path)) => write_whole(path, |out| roster(&wanted, out))
+            .with_context(|| format!("the roster cannot be written to {}", path.display()))?,
+        Some(Target::Stdout) | None => roster(&wanted, out)?,
+    }
+    screen.say(&format!("{} of {} users", wanted.len(), members.len()));
+    Ok(0)
+}
+
+fn is_wanted(args: &ExportArgs, member: &Member) -> bool {
+    let by_state = match (args.active, args.pending) {
+        (false, false) => true,
+        (active, pending) => {
+            (active && member.active && !member.disabled && !member.pending) || (pending && member.pending)
+        }
+    };
+    // A date in the portal's own zone, as it stands in the entry.
+    let registered = member.registered.get(..10).and_then(|date| date.parse::<jiff::civil::Date>().ok());
+    let since = args.registered_since.is_none_or(|since| registered.is_some_and(|date| date >= since));
+    by_state && since && (args.employee_type.is_empty() || args.employee_type.contains(&member.role))
+}
+
+fn roster(members: &[&Member], out: &mut dyn Write) -> std::io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(["user_id", "employee_type", "email", "name", "registered"])?;
+    for member in members {
+        let email = member.email.as_ref().map_or("", |email| email.as_str());
+        writer.write_record([
+            &*member.id.to_string(),
+            member.role.as_str(),
+            email,
+            &neutralise(&member.name),
+            &neutralise(&member.registered),
+        ])?;
+    }
+    writer.flush()
+}

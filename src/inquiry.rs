@@ -1,0 +1,100 @@
+//! One request after another at the portal's pace, for the commands that are no run: `doctor`, `export`, `invite`.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    pace::{Ending, Kind, Limits, Moment, Pace, Reaction, RecentUse},
+    portal::{Effect, Fault},
+    workflow::Backoff,
+};
+
+/// Makes requests one by one.
+#[derive(Debug)]
+pub struct Inquiry {
+    pace: Pace,
+    start: Instant,
+    backoff: Backoff,
+    retries: u32,
+    sent: u64,
+}
+
+impl Inquiry {
+    /// At this pace, with so many further tries of a question that was not answered.
+    #[expect(clippy::disallowed_methods, reason = "the shell's clock starts here")]
+    pub fn new(limits: Limits, recent: &[RecentUse], retries: u32, seed: u64) -> Self {
+        let pace = Pace::new(limits, recent, seed);
+        Self { pace, start: Instant::now(), backoff: Backoff::new(seed), retries, sent: 0 }
+    }
+
+    fn now(&self) -> Moment {
+        Moment::START + self.start.elapsed()
+    }
+
+    /// Requests that left.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Asks until there is an answer, or the tries are spent, or the portal wants to be left alone.
+    pub async fn ask<T>(&mut self, question: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
+        let mut failures = 0;
+        loop {
+            let (result, reaction) = self.once(Kind::Read, &question).await;
+            let Err(fault) = result else { return result };
+            let refused = matches!(fault, Fault::Refused(_));
+            failures += u32::from(!refused);
+            if reaction != Reaction::None || !fault.worth_asking_again() || failures > self.retries {
+                return Err(fault);
+            }
+            if !refused {
+                sleep_until(self.start + self.now().since_start() + self.backoff.pause(failures)).await;
+            }
+        }
+    }
+
+    /// Sends until it was accepted, refused for good, or may have been; what certainly had no effect is sent again.
+    pub async fn send<T>(&mut self, request: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
+        let mut failures = 0;
+        loop {
+            let (result, reaction) = self.once(Kind::Write, &request).await;
+            let Err(fault) = result else { return result };
+            let refused = matches!(fault, Fault::Refused(_));
+            failures += u32::from(!refused);
+            if fault.effect() != Effect::NoneYet || reaction != Reaction::None || failures > self.retries {
+                return Err(fault);
+            }
+            if !refused {
+                sleep_until(self.start + self.now().since_start() + self.backoff.pause(failures)).await;
+            }
+        }
+    }
+
+    async fn once<T>(
+        &mut self,
+        kind: Kind,
+        request: &impl AsyncFn() -> Result<T, Fault>,
+    ) -> (Result<T, Fault>, Reaction) {
+        let permit = loop {
+            match self.pace.admit(kind, self.now()) {
+                Ok(permit) => break permit,
+                Err(wait) => {
+                    // Nothing is in flight here, so every wait has its end; a second is for what cannot happen.
+                    let until = wait.until.unwrap_or(self.now() + Duration::from_secs(1));
+                    sleep_until(self.start + until.since_start()).await;
+                }
+            }
+        };
+        let result = request().await;
+        let ending = match result.as_ref().err() {
+            Some(Fault::NotSent { .. }) => Ending::NeverLeft,
+            Some(Fault::Lost(_)) => Ending::GivenUp,
+            Some(Fault::Refused(refusal)) => Ending::Refused(refusal.clone()),
+            Some(Fault::Answered { .. } | Fault::Redirected { .. } | Fault::Unreadable(_)) | None => Ending::Answered,
+        };
+        self.sent += u64::from(ending != Ending::NeverLeft);
+        let now = self.now();
+        (result, self.pace.settle(permit, ending, now))
+    }
+}
