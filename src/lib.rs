@@ -73,8 +73,8 @@
 //! - Shared state: one thread runs the loop and owns job and pace; one owns the ledger's file.
 #![forbid(unsafe_code)]
 
-/// The version of this program.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The version of this program, with the commit that it was built from where that is known.
+pub const VERSION: &str = env!("ONBOARD_VERSION");
 
 pub mod access;
 pub mod cli;

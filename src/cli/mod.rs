@@ -109,6 +109,49 @@ pub enum Command {
     Invite(Box<InviteArgs>),
     /// Write a roster from the portal's user listing
     Export(Box<ExportArgs>),
+    /// Render a results file as a self-contained HTML page
+    Report(ReportCommandArgs),
+    /// The effective settings of a run, and where each comes from
+    Config(ConfigArgs),
+    /// Completions for a shell
+    Completions(CompletionsArgs),
+    /// The manual page
+    Man(ManArgs),
+}
+
+/// `onboard report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportCommandArgs {
+    /// A results file; `-` is standard input
+    pub results: Source,
+    /// The page; `-` is standard output [default: standard output, or beside the results on a terminal]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<ResultsTarget>,
+    /// With the invitation links, which are credentials
+    #[arg(long)]
+    pub links: bool,
+}
+
+/// `onboard config`.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArgs {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `onboard completions`.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `onboard man`.
+#[derive(Debug, Clone, Args)]
+pub struct ManArgs {
+    /// The page of one command
+    pub command: Option<String>,
 }
 
 /// `onboard doctor`.

@@ -117,7 +117,15 @@ pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::E
         command = with_defaults(command, &file.values);
     }
     let matches = command.clone().try_get_matches_from(args)?;
-    let settings = effective(&command, &matches, file.as_ref());
+    let settings = if matches.subcommand_name() == Some("config") {
+        // What a run would have, with nothing typed.
+        let run = command.clone().try_get_matches_from(["onboard", "run", "-"])?;
+        let mut settings = effective(&command, &run, file.as_ref());
+        settings.extend(key_in_environment());
+        settings
+    } else {
+        effective(&command, &matches, file.as_ref())
+    };
     let cli = Cli::from_arg_matches(&matches)?;
     Ok(Ok(Parsed { cli, settings }))
 }
@@ -239,6 +247,16 @@ fn with_defaults(command: clap::Command, values: &[(String, Vec<String>)]) -> cl
         })
     };
     apply(command).mut_subcommands(apply)
+}
+
+/// The key itself has no option: a secret is no argument's value.
+#[expect(clippy::disallowed_methods, reason = "whether the key is set, not what it is")]
+fn key_in_environment() -> Option<Setting> {
+    std::env::var_os("ONBOARD_API_KEY").filter(|key| !key.is_empty()).map(|_key| Setting {
+        name: "api-key".to_owned(),
+        value: "set".to_owned(),
+        source: "environment (ONBOARD_API_KEY)".to_owned(),
+    })
 }
 
 /// Every option of the chosen command, with its value and where that comes from.

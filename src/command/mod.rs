@@ -5,7 +5,9 @@ mod doctor;
 mod export;
 mod history;
 mod invite;
+mod packaging;
 mod plan;
+mod report;
 mod settle;
 
 use std::{
@@ -73,6 +75,10 @@ fn dispatch(parsed: &Parsed, screen: &Screen) -> Result<u8, anyhow::Error> {
             invite::execute(args, screen)
         }
         Command::Export(args) => export::execute(args, screen, &mut out),
+        Command::Report(args) => report::execute(args, screen, &mut out),
+        Command::Config(args) => packaging::config(args, &parsed.settings, &mut out),
+        Command::Completions(args) => packaging::completions(args, &mut out),
+        Command::Man(args) => packaging::man(args, &mut out),
         Command::Settle(args) => settle::execute(args, screen, &mut out),
     }
 }

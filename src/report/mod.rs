@@ -1,9 +1,19 @@
-//! What is told of a run once it is over: the summary on the terminal, and the same for machines.
+//! What is told of a run once it is over: the summary on the terminal, and the same for machines and browsers.
 
+mod events;
+mod github;
+mod json;
+mod junit;
+mod page;
 mod summary;
 mod traffic;
 
 pub use self::{
+    events::{Event, Events},
+    github::{annotations, markdown},
+    json::SummaryJson,
+    junit::junit,
+    page::{About, PageRow, page},
     summary::{Attention, Summary, shell_word},
     traffic::{Class, Counts, End, Traffic},
 };

@@ -76,10 +76,10 @@ pub enum RowResult<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
     /// The place is a folder.
-    #[error("the results cannot go to {}: it is a directory", shown(.0))]
+    #[error("nothing can be written to {}: it is a directory", shown(.0))]
     Directory(PathBuf),
     /// It cannot be written there.
-    #[error("the results cannot be written to {}: {source}", shown(path))]
+    #[error("{} cannot be written: {source}", shown(path))]
     Unwritable {
         /// The place.
         path: PathBuf,
@@ -136,6 +136,16 @@ pub fn probe(target: &Target, roster: Option<&Path>, roster_is_results: bool) ->
     }
     // A file can be made beside it, which is what writing it will need.
     temporary_beside(&real).map(drop).map_err(|source| ResultsError::Unwritable { path: path.clone(), source })
+}
+
+/// Makes sure, before the first request, that a file can be written there.
+pub fn probe_place(path: &Path) -> Result<(), ResultsError> {
+    if path.is_dir() {
+        return Err(ResultsError::Directory(path.to_owned()));
+    }
+    temporary_beside(&real_path(path))
+        .map(drop)
+        .map_err(|source| ResultsError::Unwritable { path: path.to_owned(), source })
 }
 
 /// A file that is not there, is empty, or has our columns. Devices and pipes are written through a file's place only.

@@ -276,7 +276,7 @@ impl Drive<'_, '_> {
             Landing::Reserved(upto, Ok(())) => reservation.reserved = upto,
             Landing::Reserved(_, Err(error)) => self.job.halt(Halt::Storage(error.to_string())),
         }
-        self.observer.settled(self.job);
+        self.observer.settled(self.job, stamp);
     }
 
     /// Intents are on disk, or refused, or could not be written.

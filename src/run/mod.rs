@@ -7,6 +7,7 @@ mod closing;
 mod drive;
 mod key;
 mod observer;
+mod outputs;
 mod setup;
 mod signals;
 
@@ -47,7 +48,7 @@ pub fn run(args: &RunArgs, settings: &[Setting], quiet: bool, screen: &Screen) -
 async fn drive(setup: Setup, args: &RunArgs, quiet: bool, screen: &Screen) -> Result<u8, anyhow::Error> {
     // The lock and the embedded portal live until the run is over.
     let Setup { roster, target, portal, portal_name, account, mut ledger, ledger_is_kept, .. } = setup;
-    let Setup { lock: _lock, policy, limits, machine_key, supersedes, sandbox: _sandbox, .. } = setup;
+    let Setup { lock: _lock, policy, limits, machine_key, supersedes, sandbox: _sandbox, events, .. } = setup;
     // From here on Ctrl-C lets what is in flight finish.
     let mut signals = Signals::listen()?;
     let clock = Clock::start();
@@ -73,7 +74,9 @@ async fn drive(setup: Setup, args: &RunArgs, quiet: bool, screen: &Screen) -> Re
     let ledger_path = ledger_is_kept.then(|| ledger.path().to_owned());
     let recorder = Recorder::start(ledger)?;
     let kind = if quiet { crate::cli::ProgressKind::Never } else { args.reports.progress };
-    let mut observer = Observer::new(screen.clone(), Progress::new(kind, screen), limits.rate);
+    let mut observer = Observer::new(screen.clone(), Progress::new(kind, screen), limits.rate, events);
+    observer.started(&run.to_string(), &portal_name, roster.rows().len(), start);
+    observer.settled(&mut job, start);
     let keys = Setup::key_maker(&roster, &args.congratulation.key, machine_key);
     let driven = Drive {
         job: &mut job,
@@ -88,9 +91,10 @@ async fn drive(setup: Setup, args: &RunArgs, quiet: bool, screen: &Screen) -> Re
     }
     .run(&mut signals)
     .await;
-    let traffic = observer.finish();
     let end = clock.stamp();
     job.conclude(end);
+    observer.settled(&mut job, end);
+    let (traffic, events) = observer.finish();
     let (ledger, recorded) = recorder.finish().await;
     let written = results::write(&roster, &target, |row| row_result(&job, row, args.reports.no_links));
     let trouble = storage_trouble(&job, &recorded, &written);
@@ -124,7 +128,13 @@ async fn drive(setup: Setup, args: &RunArgs, quiet: bool, screen: &Screen) -> Re
         frees_at,
     });
     closing::tell(&summary, quiet, screen);
-    Ok(status)
+    match outputs::write(&summary, &job, &roster, args, events, end.wall) {
+        Ok(()) => Ok(status),
+        Err(error) => {
+            screen.say(&format!("onboard: {error:#}; the results and the ledger are whole"));
+            Ok(5)
+        }
+    }
 }
 
 /// The results' view of a row's end.

@@ -8,7 +8,7 @@ use crate::{
     pace::{Moment, Pace, Rate, Wait, WaitReason},
     portal::Fault,
     progress::{Progress, Screen, Standing},
-    report::{Class, End, Traffic},
+    report::{Class, End, Event, Events, Traffic},
     workflow::{Job, Stamp},
 };
 
@@ -25,11 +25,14 @@ pub(super) struct Observer {
     traffic: Traffic,
     shown_at: Option<Moment>,
     down: bool,
+    events: Option<Events>,
+    /// What was last said to be waited for.
+    waited: Option<&'static str>,
 }
 
 impl Observer {
-    pub(super) fn new(screen: Screen, progress: Progress, rate: Rate) -> Self {
-        Self { screen, progress, rate, traffic: Traffic::default(), shown_at: None, down: false }
+    pub(super) fn new(screen: Screen, progress: Progress, rate: Rate, events: Option<Events>) -> Self {
+        Self { screen, progress, rate, traffic: Traffic::default(), shown_at: None, down: false, events, waited: None }
     }
 
     /// Shows where the run stands, now and then.
@@ -39,6 +42,7 @@ impl Observer {
         }
         self.shown_at = Some(stamp.now);
         self.tell_outage(job);
+        self.tell_wait(job, wait, stamp);
         let standing = self.standing(job, pace, wait, stamp.now);
         self.progress.show(&standing, stamp.now.since_start());
     }
@@ -56,6 +60,40 @@ impl Observer {
                 self.screen.say("the portal answers again");
             }
             (Some(_), true) | (None, false) => {}
+        }
+    }
+
+    /// One event when a wait begins.
+    fn tell_wait(&mut self, job: &Job<'_>, wait: Option<&Wait>, stamp: Stamp) {
+        let Some(events) = &mut self.events else { return };
+        let long = wait.and_then(|wait| wait.until).map(|until| until.saturating_since(stamp.now));
+        let (why, long) = if job.down().is_some() {
+            (Some("outage"), None)
+        } else if let (Some(wait), Some(long)) = (wait, long.filter(|long| *long >= WORTH_SAYING)) {
+            let why = match wait.why {
+                WaitReason::WindowFull => "window_full",
+                WaitReason::Refused => "refused",
+                WaitReason::InFlight => "in_flight",
+                WaitReason::Spread => "spread",
+            };
+            (Some(why), Some(long))
+        } else if let Some((_, at)) = job.waiting() {
+            (Some("activation"), Some(at.saturating_since(stamp.now)))
+        } else {
+            (None, None)
+        };
+        if let Some(why) = why.filter(|why| self.waited != Some(*why)) {
+            events.tell(&Event::Waiting { why, seconds: long.map(|long| long.as_secs_f64()) }, stamp.wall);
+        }
+        self.waited = why;
+        events.flush();
+    }
+
+    /// The run begins.
+    pub(super) fn started(&mut self, run: &str, portal: &str, rows: usize, stamp: Stamp) {
+        if let Some(events) = &mut self.events {
+            let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+            events.tell(&Event::Started { run, portal, rows }, stamp.wall);
         }
     }
 
@@ -86,12 +124,23 @@ impl Observer {
     }
 
     /// Rows were settled.
-    pub(super) fn settled(&mut self, job: &mut Job<'_>) {
+    pub(super) fn settled(&mut self, job: &mut Job<'_>, stamp: Stamp) {
         for remark in job.drain_remarks() {
             self.screen.say(&remark);
         }
         for row in job.drain_settled() {
             if let Some(end) = job.end(row as usize) {
+                if let Some(events) = &mut self.events {
+                    let event = Event::RowSettled {
+                        row: u64::from(row) + 1,
+                        user_id: end.user.map(|user| user.to_string()),
+                        congratulation: end.outcome,
+                        active: end.active,
+                        attempts: end.attempts,
+                        detail: &end.detail,
+                    };
+                    events.tell(&event, stamp.wall);
+                }
                 tracing::info!(row = u64::from(row) + 1, outcome = %end.outcome, detail = %end.detail, "row settled");
             }
         }
@@ -108,6 +157,9 @@ impl Observer {
                 End::Failed
             }
         };
+        if let (End::Refused, Some(events)) = (end, &mut self.events) {
+            events.tell(&Event::Refused { class }, stamp.wall);
+        }
         self.traffic.add(class, end, left.since_start(), latency);
         let ms = latency.as_secs_f64() * 1000.0;
         match fault {
@@ -125,10 +177,10 @@ impl Observer {
         ));
     }
 
-    /// The end: the bars go, what was counted stays.
-    pub(super) fn finish(mut self) -> Traffic {
+    /// The end: the bars go, what was counted stays; events wait for the exit status.
+    pub(super) fn finish(mut self) -> (Traffic, Option<Events>) {
         self.progress.finish();
-        self.traffic
+        (self.traffic, self.events)
     }
 }
 

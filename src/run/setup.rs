@@ -20,6 +20,7 @@ use crate::{
     plan::{Budget, Plan, Standing},
     portal::{Access, Portal},
     progress::{Screen, colour_is_wanted},
+    report::Events,
     results::{self, Target},
     roster::{Roster, RowState, Source, diagnostics},
     sandbox::{self, Sandbox},
@@ -53,6 +54,7 @@ pub(super) struct Setup {
     pub(super) limits: Limits,
     pub(super) machine_key: Option<Secret>,
     pub(super) supersedes: Supersedes,
+    pub(super) events: Option<Events>,
     /// Serves until the run is over.
     pub(super) sandbox: Option<Sandbox>,
 }
@@ -99,6 +101,7 @@ pub(super) fn prepare(
         Source::Stdin => None,
     };
     results::probe(&target, roster_path, roster.is_results())?;
+    let events = side_outputs(args)?;
     let machine_key = args.congratulation.sign_with.as_deref().map(|path| machine_key(path, screen)).transpose()?;
     let reached = if args.sandbox {
         sandboxed(args, &roster, machine_key.as_ref())?
@@ -165,6 +168,7 @@ pub(super) fn prepare(
         machine_key,
         supersedes,
         sandbox,
+        events,
     }))
 }
 
@@ -204,6 +208,22 @@ fn default_target(source: &Source, is_results: bool) -> Target {
         }
         Source::Stdin => PathBuf::from("onboard.results.csv"),
     })
+}
+
+/// Whatever else is to be written can be; events are written from the start.
+fn side_outputs(args: &RunArgs) -> Result<Option<Events>, anyhow::Error> {
+    let reports = &args.reports;
+    let summary = reports.summary_json.as_ref().and_then(|target| match &target.0 {
+        Target::Path(path) => Some(path),
+        Target::Stdout => None,
+    });
+    for path in
+        [reports.report.as_ref(), reports.junit.as_ref(), reports.events.as_ref(), summary].into_iter().flatten()
+    {
+        results::probe_place(path)?;
+    }
+    let create = |path: &PathBuf| Events::create(path).with_context(|| format!("{} cannot be written", path.display()));
+    reports.events.as_ref().map(create).transpose()
 }
 
 fn look_at_roster(args: &RunArgs, roster: &Roster, quiet: bool, screen: &Screen) -> Result<(), anyhow::Error> {

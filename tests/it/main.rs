@@ -12,6 +12,7 @@ mod ledger;
 mod limits;
 mod messages;
 mod outcomes;
+mod outputs;
 mod protocol;
 mod readme;
 mod real_portals;

@@ -1,0 +1,171 @@
+//! The summary for machines: a versioned JSON object, whose schema lies beside this file.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{
+    summary::Summary,
+    traffic::{Class, Counts},
+};
+use crate::outcome::Outcome;
+
+/// Grows when a member is removed or changes its meaning; new members do not count.
+const VERSION: u32 = 1;
+
+/// The summary of a run.
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+pub struct SummaryJson {
+    /// The version of this format.
+    pub version: u32,
+    /// The run's id, as in the ledger.
+    pub run: String,
+    /// The portal's origin.
+    pub portal: String,
+    /// The roster's name.
+    pub roster: String,
+    /// The results file; absent where they went to standard output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results: Option<String>,
+    /// The ledger; absent where it was thrown away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<String>,
+    /// When the run began, RFC 3339.
+    #[schemars(with = "String")]
+    pub started_at: Timestamp,
+    /// When it ended, RFC 3339.
+    #[schemars(with = "String")]
+    pub ended_at: Timestamp,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// All rows of the roster.
+    pub rows: u64,
+    /// Rows by outcome; every outcome is there.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Rows that were left as they were (`--only`).
+    pub carried_over: u64,
+    /// Valid rows without their link.
+    pub without_link: u64,
+    /// Requests that left.
+    pub requests: Requests,
+    /// The rate that was kept.
+    pub rate: String,
+    /// The exit status.
+    pub exit_status: u8,
+    /// Why the run ended before its rows did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
+    /// What needs a person, most rows first.
+    pub attention: Vec<Alike>,
+    /// The command to go on with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub go_on: Option<String>,
+}
+
+/// Requests that left.
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+pub struct Requests {
+    /// All of them.
+    pub total: u64,
+    /// Those that a limiter refused.
+    pub refused: u64,
+    /// By class: `link`, `page`, `user`, `congratulation`.
+    pub by_class: BTreeMap<&'static str, ByClass>,
+}
+
+/// The requests of one class.
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+pub struct ByClass {
+    /// Those that left.
+    pub sent: u64,
+    /// Of these, refused by a limiter.
+    pub refused: u64,
+    /// Of these, ended badly in another way.
+    pub failed: u64,
+    /// The latency that half of them do not exceed, in milliseconds, to within a fifth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p50_ms: Option<f64>,
+    /// The latency that nineteen in twenty do not exceed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p95_ms: Option<f64>,
+}
+
+/// Rows that ended alike and need a person.
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Attention")]
+pub struct Alike {
+    /// How they ended.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub rows: u64,
+    /// One of them, from 1.
+    pub example_row: u64,
+}
+
+impl ByClass {
+    fn of(counts: &Counts) -> Self {
+        let ms = |share| counts.latency(share).map(|latency| latency.as_secs_f64() * 1000.0);
+        Self { sent: counts.sent, refused: counts.refused, failed: counts.failed, p50_ms: ms(0.5), p95_ms: ms(0.95) }
+    }
+}
+
+impl From<&Summary> for SummaryJson {
+    fn from(summary: &Summary) -> Self {
+        Self {
+            version: VERSION,
+            run: summary.run.clone(),
+            portal: summary.portal.clone(),
+            roster: summary.roster.clone(),
+            results: summary.results.clone(),
+            ledger: summary.ledger.clone(),
+            started_at: summary.started_at,
+            ended_at: summary.ended_at,
+            seconds: summary.took.as_secs_f64(),
+            rows: summary.rows,
+            outcomes: Outcome::ALL.iter().map(|outcome| (outcome.as_str(), summary.outcomes.count(*outcome))).collect(),
+            carried_over: summary.carried_over,
+            without_link: summary.without_link,
+            requests: Requests {
+                total: summary.traffic.sent(),
+                refused: summary.traffic.refused(),
+                by_class: Class::ALL
+                    .iter()
+                    .map(|class| (class.as_str(), ByClass::of(&summary.traffic.class(*class))))
+                    .collect(),
+            },
+            rate: summary.rate.clone(),
+            exit_status: summary.exit_status,
+            stopped: summary.stopped.clone(),
+            attention: summary
+                .attention
+                .iter()
+                .map(|group| Alike {
+                    outcome: group.outcome,
+                    reason: group.reason.clone(),
+                    rows: group.rows,
+                    example_row: group.example,
+                })
+                .collect(),
+            go_on: summary.go_on.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `UPDATE_SCHEMA=1 cargo test schema` writes it anew.
+    #[test]
+    fn the_schema_in_the_repository_is_the_one_of_the_code() {
+        let schema = serde_json::to_string_pretty(&schemars::schema_for!(SummaryJson)).expect("JSON") + "\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/report/summary.schema.json");
+        #[expect(clippy::disallowed_methods, reason = "whoever changes the summary says so")]
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::write(path, &schema).expect("written");
+        }
+        assert_eq!(std::fs::read_to_string(path).expect("there"), schema);
+    }
+}

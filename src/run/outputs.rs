@@ -1,0 +1,112 @@
+//! What is written besides the results: report, JSON summary, JUnit, the end of the events, what GitHub Actions shows.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    path::Path,
+};
+
+use anyhow::Context;
+use jiff::Timestamp;
+
+use crate::{
+    cli::RunArgs,
+    display::moment,
+    report::{About, Event, Events, PageRow, Summary, SummaryJson, annotations, junit, markdown, page},
+    results::{Target, write_whole},
+    roster::Roster,
+    workflow::Job,
+};
+
+pub(super) fn write(
+    summary: &Summary,
+    job: &Job<'_>,
+    roster: &Roster,
+    args: &RunArgs,
+    events: Option<Events>,
+    at: Timestamp,
+) -> Result<(), anyhow::Error> {
+    if let Some(mut events) = events {
+        let requests = summary.traffic.sent();
+        events.tell(&Event::Finished { exit_status: summary.exit_status, requests }, at);
+        events.finish().context("the events could not be written")?;
+    }
+    let reports = &args.reports;
+    if let Some(target) = &reports.summary_json {
+        let text = serde_json::to_string_pretty(&SummaryJson::from(summary))? + "\n";
+        match &target.0 {
+            Target::Stdout => quietly(io::stdout().lock().write_all(text.as_bytes()))?,
+            Target::Path(path) => put(path, &text)?,
+        }
+    }
+    if let Some(path) = &reports.junit {
+        put(path, &junit(summary, &args.selection.fail_on.outcomes))?;
+    }
+    if let Some(path) = &reports.report {
+        put(path, &page(&about(summary, args), &rows(job, roster)))?;
+    }
+    tell_github(summary)
+}
+
+fn put(path: &Path, text: &str) -> Result<(), anyhow::Error> {
+    write_whole(path, |out| out.write_all(text.as_bytes()))
+        .with_context(|| format!("{} could not be written", path.display()))
+}
+
+/// Whoever reads our output may have seen enough.
+fn quietly(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "GitHub Actions says so in the environment")]
+fn tell_github(summary: &Summary) -> Result<(), anyhow::Error> {
+    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+        quietly(io::stderr().lock().write_all(annotations(summary).as_bytes()))?;
+    }
+    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
+        let file = OpenOptions::new().append(true).create(true).open(&path);
+        file.and_then(|mut file| file.write_all(markdown(summary).as_bytes()))
+            .with_context(|| format!("{} (GITHUB_STEP_SUMMARY) could not be written", Path::new(&path).display()))?;
+    }
+    Ok(())
+}
+
+fn about(summary: &Summary, args: &RunArgs) -> About {
+    About {
+        title: summary.roster.clone(),
+        lines: vec![
+            format!("{}, run {}", summary.portal, summary.run),
+            format!(
+                "{} to {}, at {}, exit status {}",
+                moment(summary.started_at),
+                moment(summary.ended_at),
+                summary.rate,
+                summary.exit_status
+            ),
+        ],
+        stopped: summary.stopped.clone(),
+        outcomes: summary.outcomes,
+        traffic: Some(summary.traffic.clone()),
+        per_second: Some(args.limits.rate.per_second()),
+        attention: summary.attention.clone(),
+    }
+}
+
+fn rows(job: &Job<'_>, roster: &Roster) -> Vec<PageRow> {
+    let row = |(number, row): (usize, &crate::roster::Row)| {
+        let end = job.end(number)?;
+        Some(PageRow {
+            row: u64::try_from(number).unwrap_or(u64::MAX) + 1,
+            user: end.user.map(|user| user.to_string()).unwrap_or_default(),
+            kind: row.employee_type.map(|kind| kind.to_string()).unwrap_or_default(),
+            active: end.active.map(|active| active.to_string()).unwrap_or_default(),
+            outcome: end.outcome,
+            detail: end.detail.into_owned(),
+            link: None,
+        })
+    };
+    roster.rows().iter().enumerate().filter_map(row).collect()
+}

@@ -1,0 +1,283 @@
+//! What machines and browsers get of a run: JSON, events, JUnit, HTML, GitHub's files; and the commands for packagers.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::bench::{Bench, active, faulty, portal, stranger};
+
+/// Whether a value is what a schema says, as far as our schemas go: types, required members, references, choices.
+fn fits(schema: &Value, value: &Value, root: &Value) -> Result<(), String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = reference.trim_start_matches("#/").split('/').fold(root, |at, part| &at[part]);
+        return fits(target, value, root);
+    }
+    if let Some(any) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
+        let fitting = any.iter().any(|one| fits(one, value, root).is_ok());
+        return if fitting { Ok(()) } else { Err(format!("{value} fits none of {any:?}")) };
+    }
+    if let Some(wanted) = schema.get("const") {
+        return if wanted == value { Ok(()) } else { Err(format!("{value} is not {wanted}")) };
+    }
+    if let Some(choices) = schema["enum"].as_array() {
+        return if choices.contains(value) { Ok(()) } else { Err(format!("{value} is none of {choices:?}")) };
+    }
+    let is = |kind: &str| match kind {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        _ => false,
+    };
+    let kinds: Vec<&str> = match &schema["type"] {
+        Value::String(kind) => vec![kind],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    if !kinds.is_empty() && !kinds.iter().any(|kind| is(kind)) {
+        return Err(format!("{value} is no {kinds:?}"));
+    }
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        value.get(name).ok_or(format!("{name} is missing"))?;
+    }
+    for (name, member) in value.as_object().into_iter().flatten() {
+        match (schema["properties"].get(name), schema.get("additionalProperties")) {
+            (Some(schema), _) | (None, Some(schema)) if schema.is_object() => fits(schema, member, root)?,
+            (None, None) if schema["properties"].is_object() => return Err(format!("{name} is not in the schema")),
+            _ => {}
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        fits(&schema["items"], item, root)?;
+    }
+    Ok(())
+}
+
+fn mixed(bench: &Bench) -> onboard::sandbox::Sandbox {
+    let users = active(6);
+    bench.roster(&[&users[..], &[stranger()]].concat());
+    let roster = bench.read("users.csv") + "nobody,User,<script>alert(1)</script>\n";
+    bench.write("users.csv", roster);
+    faulty(&users, &["congratulation:cut:#3", "congratulation:refuse-in-flight:#1"])
+}
+
+#[test]
+fn the_summary_for_machines_is_what_its_schema_says() {
+    let bench = Bench::new();
+    let portal = mixed(&bench);
+    bench.run(&portal, &["--summary-json", "summary.json"]).with(1);
+    let summary: Value = serde_json::from_str(&bench.read("summary.json")).expect("JSON");
+    let schema: Value = serde_json::from_str(include_str!("../../src/report/summary.schema.json")).expect("JSON");
+    fits(&schema, &summary, &schema).expect("the summary fits its schema");
+    assert_eq!(summary["outcomes"]["sent"], 5);
+    assert_eq!(summary["outcomes"]["unknown"], 1);
+    assert_eq!(summary["outcomes"]["already_sent"], 0);
+    assert_eq!(summary["exit_status"], 1);
+    assert_eq!(summary["requests"]["refused"], 1);
+    assert_eq!(summary["rows"], 8);
+    // The check itself can fail.
+    let mut broken = summary.clone();
+    broken["rows"] = "eight".into();
+    assert!(fits(&schema, &broken, &schema).is_err());
+    let output = bench.run(&portal, &["--summary-json", "-"]);
+    let summary: Value = serde_json::from_str(&output.out).expect("nothing but JSON on standard output");
+    assert_eq!(summary["version"], 1);
+}
+
+#[test]
+fn events_tell_every_row_once_and_the_end() {
+    let bench = Bench::new();
+    let portal = mixed(&bench);
+    bench.run(&portal, &["--events", "events.jsonl"]).with(1);
+    let events: Vec<Value> =
+        bench.read("events.jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(events.iter().all(|event| event["version"] == 1 && event["at"].is_string()));
+    assert_eq!(events[0]["event"], "started");
+    assert_eq!(events.last().expect("events")["event"], "finished");
+    let mut rows: Vec<u64> = events
+        .iter()
+        .filter(|event| event["event"] == "row_settled")
+        .map(|event| event["row"].as_u64().expect("a row"))
+        .collect();
+    rows.sort_unstable();
+    assert_eq!(rows, (1..=8).collect::<Vec<_>>());
+    assert_eq!(events.iter().filter(|event| event["event"] == "refused").count(), 1);
+}
+
+#[test]
+fn junit_has_a_failure_for_each_reason() {
+    let bench = Bench::new();
+    let portal = mixed(&bench);
+    bench.run(&portal, &["--junit", "junit.xml"]).with(1);
+    let xml = bench.read("junit.xml");
+    assert!(xml.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>"));
+    assert!(xml.contains("failures=\"3\""), "{xml}");
+    assert_eq!(xml.matches("<failure").count(), 3);
+    assert_eq!(xml.matches("<testcase").count(), xml.matches("</testcase>").count() + xml.matches("\"/>\n").count());
+    assert!(!xml.contains("<script"));
+}
+
+#[test]
+fn the_report_is_one_page_that_needs_nothing() {
+    let bench = Bench::new();
+    let portal = mixed(&bench);
+    bench.run(&portal, &["--report", "report.html"]).with(1);
+    let page = bench.read("report.html");
+    assert!(
+        page.starts_with("<!DOCTYPE html>") && page.contains("Needs a person") && page.contains("may have been sent")
+    );
+    assert!(page.contains("latency of a congratulation"));
+    assert!(!page.contains("/s/"), "no invitation links");
+    let made = bench.onboard(&["report", "users.results.csv", "-o", "again.html"]).with(0);
+    assert!(made.err.contains("again.html"));
+    let again = bench.read("again.html");
+    assert!(again.contains("may have been sent") && !again.contains("/s/"));
+    let links = bench.onboard(&["report", "users.results.csv", "--links"]).with(0).out;
+    assert!(links.contains("/s/"));
+    bench.onboard(&["report", "users.csv"]).with(2);
+}
+
+#[test]
+fn github_gets_its_summary_and_its_annotations() {
+    let bench = Bench::new();
+    let portal = mixed(&bench);
+    let output = bench
+        .run_command(&portal, &["--ledger", "l.db"])
+        .envs([("GITHUB_ACTIONS", "true"), ("CI", "true")])
+        .env("GITHUB_STEP_SUMMARY", bench.path("step.md"))
+        .output()
+        .expect("run");
+    assert_eq!(output.status.code(), Some(1));
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.lines().any(|line| line.starts_with("::error title=onboard::1 row unknown")), "{err}");
+    assert!(!err.contains("/s/") && !err.contains(portal.api_key()) && !err.contains('\u{1b}'));
+    let step = bench.read("step.md");
+    assert!(step.contains("| sent | 5 |") && step.contains("needs a person"), "{step}");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_found_before_the_first_request() {
+    let bench = Bench::new();
+    let users = active(1);
+    bench.roster(&users);
+    let portal = portal(&users);
+    for option in ["--report", "--summary-json", "--junit", "--events"] {
+        let ended = bench.run(&portal, &[option, "no/such/place"]).with(2);
+        assert!(ended.said().contains("no/such/place cannot be written"), "{option}: {}", ended.err);
+    }
+    assert_eq!(portal.stats().total_requests(), 0);
+}
+
+#[test]
+fn settings_come_from_flag_environment_file_and_default_in_this_order() {
+    let bench = Bench::new();
+    bench.write(
+        "onboard.toml",
+        "max-writes = 7\nfail-on = [\"failed\"]\n[portal.prod]\nurl = \"https://prod.example.com\"\nrate = \"900/min\"\n\
+         [portal.test]\nurl = \"https://test.example.com\"\n",
+    );
+    let config = |args: &[&str], env: &[(&str, &str)]| -> Vec<(String, String, String)> {
+        let output = bench.command(args).envs(env.iter().copied()).output().expect("run");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let all: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let text = |setting: &Value, name: &str| setting[name].as_str().expect("text").to_owned();
+        all.as_array()
+            .expect("a list")
+            .iter()
+            .map(|one| (text(one, "name"), text(one, "value"), text(one, "source")))
+            .collect()
+    };
+    let of = |settings: &[(String, String, String)], name: &str| {
+        settings
+            .iter()
+            .find(|setting| setting.0 == name)
+            .map(|setting| (setting.1.clone(), setting.2.clone()))
+            .expect("a setting")
+    };
+    let pair = |value: &str, source: &str| (value.to_owned(), source.to_owned());
+    let plain = config(&["config", "--json"], &[]);
+    assert_eq!(of(&plain, "max-writes"), pair("7", "onboard.toml"));
+    assert_eq!(of(&plain, "max-reads"), pair("50", "default"));
+    let prod = config(&["config", "--json", "--profile", "prod"], &[("ONBOARD_API_KEY", "sk-secret")]);
+    assert_eq!(of(&prod, "portal"), pair("https://prod.example.com", "onboard.toml"));
+    assert_eq!(of(&prod, "rate"), pair("900/min", "onboard.toml"));
+    assert_eq!(of(&prod, "api-key"), pair("set", "environment (ONBOARD_API_KEY)"));
+    let env = config(&["config", "--json", "--profile", "prod"], &[("ONBOARD_PORTAL", "https://env.example.com")]);
+    assert_eq!(of(&env, "portal"), pair("https://env.example.com", "environment (ONBOARD_PORTAL)"));
+    assert!(bench.onboard(&["config"]).with(0).out.contains("max-writes"));
+    // A flag wins over all of them: the run meets the portal that was typed.
+    let users = active(1);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.run(&portal, &["--profile", "prod"]).with(0);
+    for (file, says) in [
+        ("max-write = 7\n", "did you mean `max-writes`?"),
+        ("api-key = \"sk-1\"\n", "secrets do not belong"),
+        ("x = \n", "not valid TOML at line 1"),
+        ("rate = \"fast\"\n", "requests per window"),
+        ("[portal.a]\nurl = \"https://a.example\"\n", "no portal `prod`; it has a"),
+    ] {
+        bench.write("onboard.toml", file);
+        let ended = bench.onboard(&["run", "users.csv", "--sandbox", "--profile", "prod"]).with(2);
+        let ended =
+            if file.contains("[portal.a]") { ended } else { bench.onboard(&["run", "users.csv", "--sandbox"]).with(2) };
+        assert!(ended.said().contains(says), "{file}: {}", ended.err);
+        assert!(!ended.err.contains("sk-1"));
+    }
+    bench.onboard(&["run", "users.csv", "--sandbox", "--config", "nothere.toml"]).with(2);
+}
+
+#[test]
+fn packagers_get_completions_and_pages_and_everybody_a_version() {
+    let bench = Bench::new();
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = bench.onboard(&["completions", shell]).with(0).out;
+        assert!(script.contains("onboard") && script.contains("retry-unknown"), "{shell}");
+    }
+    assert!(bench.onboard(&["man"]).with(0).out.contains(".TH onboard 1"));
+    assert!(bench.onboard(&["man", "run"]).with(0).out.contains("hold\\-off"));
+    bench.onboard(&["man", "nothing"]).with(2);
+    assert!(bench.onboard(&["--version"]).with(0).out.starts_with(concat!("onboard ", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn a_key_may_come_from_a_command() {
+    let bench = Bench::new();
+    let users = active(1);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.key_of(&portal);
+    let origin = portal.origin();
+    let output = bench
+        .command(&["run", "users.csv", "--portal", &origin, "--api-key-command", "cat key"])
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .expect("run");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let failed = bench
+        .command(&["run", "users.csv", "--portal", &origin, "--api-key-command", "false"])
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .expect("run");
+    assert_eq!(failed.status.code(), Some(2));
+}
+
+#[test]
+fn quiet_is_quiet_and_plain_has_no_control_characters() {
+    let bench = Bench::new();
+    let users = active(3);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let quiet = bench.run(&portal, &["-q"]).with(0);
+    assert_eq!((quiet.out.as_str(), quiet.err.as_str()), ("", ""));
+    let plain = bench.run(&portal, &["--progress", "plain"]).with(0);
+    assert!(!plain.err.contains('\u{1b}') && !plain.err.contains('\r'));
+    assert_eq!(plain.out, "");
+    fs::remove_file(bench.path("users.results.csv")).expect("removed");
+    let rows = bench.run(&portal, &["-v", "--log-format", "json"]).with(0);
+    let logged = rows.err.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).count();
+    assert_eq!(logged, 3, "{}", rows.err);
+}
