@@ -194,7 +194,6 @@ pub struct Bars {
 
 impl Bars {
     fn new(screen: &Screen) -> Self {
-        screen.bars.set_draw_target(ProgressDrawTarget::stderr_with_hz(HZ));
         // A template that does not parse would be a mistake of this file; the plain one shows the same numbers.
         let style = |template: &str| {
             ProgressStyle::with_template(template)
@@ -211,6 +210,8 @@ impl Bars {
         let (congratulations, rows) = (bar("congratulations"), bar("rows settled"));
         let status = screen.bars.add(ProgressBar::new(0));
         status.set_style(style("{wide_msg}"));
+        // Drawn only now that they are whole: each change draws all of them.
+        screen.bars.set_draw_target(ProgressDrawTarget::stderr_with_hz(HZ));
         Self { links, checks, congratulations, rows, status, shown: Standing::default() }
     }
 
@@ -218,17 +219,26 @@ impl Bars {
         if *standing == self.shown {
             return;
         }
-        for (bar, (done, all)) in [
-            (&self.links, standing.links),
-            (&self.checks, standing.checks),
-            (&self.congratulations, standing.congratulations),
-            (&self.rows, standing.rows),
+        let left = |standing: &Standing| standing.left.map(|left| format!("{} left", Span(left))).unwrap_or_default();
+        for (bar, was, is) in [
+            (&self.links, self.shown.links, standing.links),
+            (&self.checks, self.shown.checks, standing.checks),
+            (&self.congratulations, self.shown.congratulations, standing.congratulations),
+            (&self.rows, self.shown.rows, standing.rows),
         ] {
-            bar.set_length(all);
-            bar.set_position(done);
+            if was != is {
+                bar.update(|state| {
+                    state.set_len(is.1);
+                    state.set_pos(is.0);
+                });
+            }
         }
-        self.rows.set_message(attention(&standing.outcomes));
-        self.congratulations.set_message(standing.left.map(|left| format!("{} left", Span(left))).unwrap_or_default());
+        if self.shown.outcomes != standing.outcomes {
+            self.rows.set_message(attention(&standing.outcomes));
+        }
+        if left(&self.shown) != left(standing) {
+            self.congratulations.set_message(left(standing));
+        }
         let status = match &standing.waits_for {
             Some(why) => format!("{}; {why}", window(standing)),
             None => window(standing),

@@ -14,6 +14,7 @@ mod signals;
 use std::io;
 
 use jiff::Timestamp;
+use tracing::Instrument;
 
 pub use self::signals::Signal;
 pub(crate) use self::signals::Signals;
@@ -40,12 +41,23 @@ pub async fn stop_signal() -> io::Result<Signal> {
 pub fn run(args: &RunArgs, settings: &[Setting], quiet: bool, screen: &Screen) -> Result<u8, anyhow::Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match setup::prepare(args, settings, quiet, screen)? {
-        Some(setup) => runtime.block_on(drive(setup, args, quiet, screen)),
+        Some(setup) => {
+            let run = uuid::Uuid::now_v7();
+            // Every line of the log names the run.
+            let span = tracing::info_span!("run", id = %run);
+            runtime.block_on(drive(setup, run, args, quiet, screen).instrument(span))
+        }
         None => Ok(2),
     }
 }
 
-async fn drive(setup: Setup, args: &RunArgs, quiet: bool, screen: &Screen) -> Result<u8, anyhow::Error> {
+async fn drive(
+    setup: Setup,
+    run: uuid::Uuid,
+    args: &RunArgs,
+    quiet: bool,
+    screen: &Screen,
+) -> Result<u8, anyhow::Error> {
     // The lock and the embedded portal live until the run is over.
     let Setup { roster, target, portal, portal_name, account, mut ledger, ledger_is_kept, .. } = setup;
     let Setup { lock: _lock, policy, limits, machine_key, supersedes, sandbox: _sandbox, events, .. } = setup;
@@ -53,7 +65,6 @@ async fn drive(setup: Setup, args: &RunArgs, quiet: bool, screen: &Screen) -> Re
     let mut signals = Signals::listen()?;
     let clock = Clock::start();
     let start = clock.stamp();
-    let run = uuid::Uuid::now_v7();
     let seed = run.as_u64_pair().1;
     let policy = crate::workflow::Policy { seed, ..policy };
     let earlier = |user| setup::earlier(&ledger, user, supersedes);

@@ -19,3 +19,5 @@ mod real_portals;
 mod sandbox;
 mod secrets;
 mod stopping;
+#[cfg(unix)]
+mod terminal;

@@ -1,0 +1,80 @@
+//! A person at a terminal: bars, the plan, the question, the interruption.
+
+use std::process::Stdio;
+
+use onboard::sandbox::{Config, Sandbox};
+use rexpect::session::{PtySession, spawn_command};
+
+use crate::bench::{Bench, active, config, messages};
+
+const WAIT_MS: u64 = 20_000;
+
+fn at_terminal(bench: &Bench, portal: &Sandbox, more: &[&str]) -> PtySession {
+    let mut command = bench.run_command(portal, more);
+    command.env("TERM", "xterm-256color").stdin(Stdio::inherit());
+    spawn_command(command, Some(WAIT_MS)).expect("a terminal")
+}
+
+/// The type of this is not ours to name, but it shows itself: `Exited(Pid(7), 130)`.
+fn exit_status(session: &PtySession) -> i32 {
+    let ended = format!("{:?}", session.process().wait().expect("ended"));
+    let status = ended.strip_suffix(')').and_then(|text| text.rsplit(", ").next());
+    status.and_then(|status| status.parse().ok()).expect(&ended)
+}
+
+#[test]
+fn the_plan_is_shown_and_nothing_is_sent_without_a_yes() {
+    let bench = Bench::new();
+    let users = active(30);
+    bench.roster(&users);
+    let portal = Sandbox::start(config(&users)).expect("a portal");
+    for answer in ["n", ""] {
+        let mut session = at_terminal(&bench, &portal, &[]);
+        session.exp_string("30 people on http://127.0.0.1").expect("the plan");
+        session.exp_string("welcome mail for administrators").expect("what mail it is");
+        session.exp_string("Go on? [y/N]").expect("the question");
+        session.send_line(answer).expect("answered");
+        session.exp_string("nothing was sent").expect("told");
+        assert_eq!(exit_status(&session), 2);
+    }
+    assert_eq!(portal.stats().total_requests(), 0);
+    let mut session = at_terminal(&bench, &portal, &[]);
+    session.exp_string("Go on? [y/N]").expect("the question");
+    session.send_line("y").expect("answered");
+    session.exp_string("congratulated: the portal accepted it").expect("the summary");
+    assert_eq!(exit_status(&session), 0);
+    assert_eq!(messages(&portal), 30);
+}
+
+#[test]
+fn bars_are_drawn_and_ctrl_c_leaves_a_summary() {
+    let bench = Bench::new();
+    let users = active(400);
+    bench.roster(&users);
+    let latency = (std::time::Duration::from_millis(20), std::time::Duration::from_millis(40));
+    let portal = Sandbox::start(Config { latency, ..config(&users) }).expect("a portal");
+    let mut session = at_terminal(&bench, &portal, &["--yes"]);
+    session.exp_string("rows settled").expect("bars");
+    while portal.stats().messages.len() < 20 {
+        std::thread::yield_now();
+    }
+    session.send_control('c').expect("sent");
+    session.exp_string("a second signal stops at once").expect("told");
+    session.exp_string("Stopped as asked").expect("the summary");
+    assert_eq!(exit_status(&session), 130);
+    assert_eq!(bench.outcomes()["sent"], messages(&portal));
+}
+
+#[test]
+fn no_bars_on_a_dumb_terminal() {
+    let bench = Bench::new();
+    let users = active(3);
+    bench.roster(&users);
+    let portal = Sandbox::start(config(&users)).expect("a portal");
+    let mut command = bench.run_command(&portal, &["--yes"]);
+    command.env("TERM", "dumb").stdin(Stdio::inherit());
+    let mut session = spawn_command(command, Some(WAIT_MS)).expect("a terminal");
+    let seen = session.exp_eof().expect("the end");
+    assert!(!seen.contains('\u{1b}'), "{seen:?}");
+    assert!(seen.contains("congratulated"));
+}
