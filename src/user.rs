@@ -149,7 +149,12 @@ impl FromStr for Email {
     type Err = NotAnEmail;
 
     fn from_str(text: &str) -> Result<Self, NotAnEmail> {
-        let normal: String = text.trim().nfc().flat_map(char::to_lowercase).nfc().collect();
+        let text = text.trim();
+        let normal: String = if text.is_ascii() {
+            text.to_ascii_lowercase()
+        } else {
+            text.nfc().flat_map(char::to_lowercase).nfc().collect()
+        };
         let (local, domain) = normal.rsplit_once('@').ok_or(NotAnEmail)?;
         let no_room = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | ';' | '<' | '>' | '(' | ')');
         let domain_holds = domain.split('.').all(|label| !label.is_empty()) && !domain.contains('@');
