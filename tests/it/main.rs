@@ -8,6 +8,7 @@
 
 mod bench;
 mod exit_statuses;
+mod hostile;
 mod ledger;
 mod limits;
 mod messages;
@@ -21,3 +22,4 @@ mod secrets;
 mod stopping;
 #[cfg(unix)]
 mod terminal;
+mod tls;
