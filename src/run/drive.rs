@@ -109,7 +109,9 @@ impl Drive<'_, '_> {
                 break;
             }
             let frame = self.clock.instant(stamp.now + FRAME);
-            let wake = [self.job.wake(), wait.and_then(|wait| wait.until)].into_iter().flatten().min();
+            // What is due already waits for the pacer: waking at once for it would be a busy loop.
+            let due_later = self.job.wake().filter(|at| *at > stamp.now);
+            let wake = [due_later, wait.and_then(|wait| wait.until)].into_iter().flatten().min();
             let wake = wake.map_or(frame, |wake| self.clock.instant(wake).min(frame));
             tokio::select! {
                 biased;
