@@ -443,3 +443,101 @@ impl Pace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace(requests: u32, window: Duration) -> Pace {
+        let rate = Rate { requests, window };
+        Pace::new(Limits { rate, max_reads: 9, max_writes: 9, hold_off: Duration::ZERO, spike: None }, &[], 1)
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::START + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn what_got_no_answer_may_still_arrive_and_holds_its_slot_and_place_for_long() {
+        let mut pace = pace(1, Duration::from_secs(10));
+        let permit = pace.admit(Kind::Write, at(0)).expect("the first");
+        assert_eq!(pace.settle(permit, Ending::GivenUp, at(5)), Reaction::None);
+        let wait = pace.admit(Kind::Read, at(6)).expect_err("the window is full");
+        assert_eq!(wait.why, WaitReason::WindowFull);
+        assert!(pace.admit(Kind::Read, at(5 + 60 + 10)).is_err());
+        assert!(pace.admit(Kind::Read, at(5 + 60 + 11)).is_ok());
+    }
+
+    #[test]
+    fn what_never_left_gives_its_slot_back_at_once() {
+        let mut pace = pace(1, Duration::from_secs(10));
+        let permit = pace.admit(Kind::Write, at(0)).expect("the first");
+        pace.settle(permit, Ending::NeverLeft, at(1));
+        assert!(pace.admit(Kind::Write, at(1)).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_by_the_window_has_used_no_slot_and_one_by_a_later_limiter_has() {
+        for (limiter, used) in [(Limiter::Window, 0), (Limiter::InFlight, 1), (Limiter::Daily, 1), (Limiter::Unsaid, 1)]
+        {
+            let mut pace = pace(10, Duration::from_secs(10));
+            let permit = pace.admit(Kind::Write, at(0)).expect("the first");
+            let refusal = Refusal { limiter, limit: None, retry_after: None };
+            let reaction = pace.settle(permit, Ending::Refused(refusal), at(1));
+            assert_eq!(pace.pulse().used, used, "{limiter:?}");
+            assert_eq!(reaction == Reaction::DailyLimit { retry_after: None }, limiter == Limiter::Daily);
+        }
+    }
+
+    #[test]
+    fn everything_of_the_kind_pauses_for_as_long_as_was_asked() {
+        let mut pace = pace(10, Duration::from_secs(10));
+        let permits = [(); 3].map(|()| pace.admit(Kind::Write, at(0)).expect("admitted"));
+        let refusal = Refusal { limiter: Limiter::Window, limit: None, retry_after: Some(Duration::from_secs(7)) };
+        for permit in permits {
+            pace.settle(permit, Ending::Refused(refusal.clone()), at(1));
+        }
+        assert_eq!(pace.admit(Kind::Read, at(7)).expect_err("paused").why, WaitReason::Refused);
+        assert!(pace.admit(Kind::Read, at(8)).is_ok());
+    }
+
+    #[test]
+    fn a_wait_of_hours_or_refusals_without_end_end_the_run() {
+        let mut pace = pace(10, Duration::from_secs(10));
+        let long = Refusal { limiter: Limiter::Unsaid, limit: None, retry_after: Some(Duration::from_secs(3600)) };
+        let permit = pace.admit(Kind::Read, at(0)).expect("admitted");
+        let reaction = pace.settle(permit, Ending::Refused(long), at(1));
+        assert_eq!(reaction, Reaction::TooBusy { come_back_after: Some(Duration::from_secs(3600)) });
+        let mut pace = self::pace(1000, Duration::from_secs(10));
+        let mut now = at(0);
+        let mut reaction = Reaction::None;
+        for _ in 0..2000 {
+            match pace.admit(Kind::Read, now) {
+                Ok(permit) => {
+                    let refusal = Refusal { limiter: Limiter::Window, limit: None, retry_after: None };
+                    reaction = pace.settle(permit, Ending::Refused(refusal), now);
+                }
+                Err(wait) => now = wait.until.expect("an end"),
+            }
+            if reaction != Reaction::None {
+                break;
+            }
+        }
+        assert_eq!(reaction, Reaction::TooBusy { come_back_after: None });
+        assert!(now >= at(600) && now <= at(640), "{now:?}");
+    }
+
+    #[test]
+    fn the_forecast_counts_windows() {
+        let mut pace = pace(10, Duration::from_secs(60));
+        assert_eq!(pace.forecast(10, at(0)), Duration::ZERO);
+        for _ in 0..9 {
+            let permit = pace.admit(Kind::Read, at(0)).expect("admitted");
+            pace.settle(permit, Ending::Answered, at(0));
+        }
+        assert_eq!(pace.forecast(1, at(1)), Duration::ZERO);
+        let first = pace.forecast(2, at(1));
+        assert!(first > Duration::from_secs(58) && first < Duration::from_secs(60), "{first:?}");
+        assert_eq!(pace.forecast(12, at(1)), first + Duration::from_secs(60));
+    }
+}

@@ -296,3 +296,22 @@ fn the_sandbox_answers_the_same_in_the_process_and_out_of_it() {
         }
     }
 }
+
+#[test]
+fn refresh_asks_again_and_no_links_leaves_them_out() {
+    let bench = Bench::new();
+    let users = active(3);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.run(&portal, &["--no-links"]).with(0);
+    assert!(bench.results().iter().all(|row| row["invite_link"].is_empty()));
+    portal.change_user(users[0].id, |user| user.activation = 0);
+    bench.run(&portal, &[]).with(0);
+    assert_eq!(bench.results()[0]["active"], "true", "what it was when the message left");
+    bench.run(&portal, &["--refresh"]).with(0);
+    assert_eq!(
+        (bench.results()[0]["active"].as_str(), bench.results()[0]["congratulation"].as_str()),
+        ("false", "already_sent")
+    );
+    assert_eq!(messages(&portal), 3);
+}
