@@ -305,7 +305,7 @@ impl World {
         let mut flights: HashMap<u64, Flight> = HashMap::new();
         let mut batches: HashMap<u32, Permit> = HashMap::new();
         for steps in 0.. {
-            assert!(steps < 200_000, "seed {}: the run does not end", self.seed);
+            assert!(steps < 2_000_000, "seed {}: the run does not end", self.seed);
             let stamp = self.stamp(born);
             job.tick(stamp);
             let wait = self.let_out(life, stamp, &mut job, &mut pace, &mut flights, &mut batches);
