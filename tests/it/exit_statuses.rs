@@ -159,6 +159,37 @@ fn three_what_is_no_portal_is_told() {
 }
 
 #[test]
+fn three_a_portal_that_takes_connections_and_answers_nobody() {
+    let bench = Bench::new();
+    let users = active(40);
+    bench.roster(&users);
+    let faults = ["link:stall-before:100%", "user:stall-before:100%", "listing:stall-before:100%"];
+    let portal = faulty(&users, &faults);
+    let ended = bench.run(&portal, &["--timeout", "200ms", "--retries", "1"]).with(3);
+    assert!(ended.said().contains("does not answer"), "{}", ended.err);
+    assert_eq!(bench.outcomes().get("not_attempted"), Some(&40), "{:?}", bench.outcomes());
+    assert!(portal.stats().total_requests() < 20);
+}
+
+#[test]
+fn three_a_portal_that_falls_silent_in_mid_run_burns_no_rows() {
+    let bench = Bench::new();
+    let users = active(300);
+    bench.roster(&users);
+    // Every question from the third page on, and every congratulation from the fifth on, gets no answer.
+    let mut faults: Vec<String> = (2..40).map(|number| format!("listing:stall-before:#{number}")).collect();
+    faults.push("user:stall-before:100%".to_owned());
+    faults.extend((5..60).map(|number| format!("congratulation:stall-before:#{number}")));
+    let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
+    let portal = faulty(&users, &faults);
+    let ended = bench.run(&portal, &["--timeout", "200ms", "--outage", "1s", "--retries", "3"]).with(3);
+    assert!(ended.said().contains("answered at first"), "{}", ended.err);
+    let outcomes = bench.outcomes();
+    assert!(outcomes["not_attempted"] > 200 && outcomes["unknown"] <= 20, "{outcomes:?}");
+    assert_eq!(outcomes.get("failed"), None, "{outcomes:?}");
+}
+
+#[test]
 fn three_a_portal_that_refuses_everybody_alike_is_recognised_after_a_few() {
     let bench = Bench::new();
     let users = active(500);
