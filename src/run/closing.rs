@@ -205,6 +205,10 @@ fn halted(halt: &Halt, closing: &Closing<'_, '_>) -> String {
              *:write, congratulations *:write; accounts:read is not enough), its owner may not be an administrator, the \
              address list of the portal may not have this machine, or the portal is under maintenance."
         ),
+        Halt::Failing(fault) => format!(
+            "{portal} answers every question with an error of its own ({fault}), so the run stopped. It may be starting, \
+             under maintenance, or broken: look at it in a browser, then run the same command again."
+        ),
         Halt::NoPortal => format!(
             "{portal} answers 404 to everything: no DocSpace portal is at this address, or it is suspended. Check the \
              address; it is the one that people type into their browser."

@@ -152,6 +152,8 @@ pub enum Halt {
     Unpaid,
     /// Every question is refused by a gate before the call: scopes, an address list, maintenance.
     Forbidden(Fault),
+    /// Every question meets an error of the portal's own (5xx).
+    Failing(Fault),
     /// Every question meets 404 without the portal's envelope: suspended, or no DocSpace portal.
     NoPortal,
     /// What answers there does so with 200, but not as a DocSpace portal does.

@@ -143,6 +143,8 @@ fn three_what_is_no_portal_is_told() {
         ("unpaid", "402"),
         ("unauthorized", "401"),
         ("endless", "is not a DocSpace portal"),
+        ("error", "with an error of its own"),
+        ("gateway", "with an error of its own"),
     ] {
         let bench = Bench::new();
         let users = active(30);

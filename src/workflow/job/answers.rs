@@ -207,6 +207,7 @@ impl Job<'_> {
         let by_a_gate = matches!(
             &fault,
             Fault::Answered { status: 403 | 404, body: ErrorBody::Empty | ErrorBody::Other | ErrorBody::Validation }
+                | Fault::Answered { status: 500..=599, .. }
                 | Fault::Unreadable(_)
         );
         if by_a_gate && !self.portal_speaks {
@@ -227,6 +228,7 @@ impl Job<'_> {
         let Some((_, fault)) = self.suspects.first() else { return };
         let halt = match fault {
             Fault::Answered { status: 404, .. } => Halt::NoPortal,
+            Fault::Answered { status: 500..=599, .. } => Halt::Failing(fault.clone()),
             Fault::Unreadable(why) => Halt::NotAPortal { why: (*why).to_owned() },
             other => Halt::Forbidden(other.clone()),
         };

@@ -194,6 +194,7 @@ fn halt_note(halt: &Halt) -> String {
         Halt::KeyRefused => "the portal does not accept the key".to_owned(),
         Halt::Unpaid => "the portal's plan is unpaid or its licence lapsed".to_owned(),
         Halt::Forbidden(fault) => format!("the portal refuses this key everything: {fault}"),
+        Halt::Failing(fault) => format!("the portal fails at everything: {fault}"),
         Halt::NoPortal => "no DocSpace portal answers at this address, or it is suspended".to_owned(),
         Halt::NotAPortal { .. } => "what answers at this address is not a DocSpace portal".to_owned(),
         Halt::Redirected { host } => format!("the portal sends requests elsewhere, to {host}"),
