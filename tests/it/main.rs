@@ -9,6 +9,7 @@
 mod bench;
 mod exit_statuses;
 mod hostile;
+mod invariants;
 mod ledger;
 mod limits;
 mod messages;
