@@ -1,9 +1,9 @@
 //! `onboard history`: what the ledger knows, of runs, of users, or of one user.
 
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::bail;
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
 
 use crate::{
@@ -145,7 +145,11 @@ fn write<L: Line>(format: HistoryFormat, lines: &[L], out: &mut dyn Write) -> Re
         HistoryFormat::Table if lines.is_empty() => {}
         HistoryFormat::Table => {
             let mut table = Table::new();
-            table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(L::HEADER.iter().copied());
+            table.load_style(presets::NOTHING).set_header(L::HEADER.iter().copied());
+            // On a terminal it is fitted to its width; elsewhere a line stays a line.
+            if io::stdout().is_terminal() {
+                table.set_content_arrangement(ContentArrangement::Dynamic);
+            }
             for line in lines {
                 table.add_row(line.cells().iter().map(|cell| Shown(cell).to_string()));
             }
