@@ -481,16 +481,10 @@ impl World {
             Reply::Account(result) => result.as_ref().err(),
             Reply::Write(result) => result.as_ref().err(),
         };
-        let ending = match fault {
-            Some(Fault::NotSent { .. }) => pace::Ending::NeverLeft,
-            Some(Fault::Lost(_)) => pace::Ending::GivenUp,
-            Some(Fault::Refused(refusal)) => {
-                self.own_refusals += u32::from(refusal.limiter == Limiter::Window);
-                pace::Ending::Refused(refusal.clone())
-            }
-            Some(_) | None => pace::Ending::Answered,
-        };
-        match pace.settle(permit, ending, stamp.now) {
+        if let Some(Fault::Refused(refusal)) = fault {
+            self.own_refusals += u32::from(refusal.limiter == Limiter::Window);
+        }
+        match pace.settle(permit, Fault::for_the_limits(fault), stamp.now) {
             Reaction::None => {}
             Reaction::DailyLimit { retry_after } => job.close(Closed::PortalsDaily(retry_after)),
             Reaction::TooBusy { come_back_after } => job.halt(Halt::TooBusy { come_back_after }),

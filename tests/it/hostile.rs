@@ -40,8 +40,12 @@ fn serving(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static, hangs: bool
 }
 
 fn ok(body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-        .into_bytes()
+    // The server closes after each answer: unsaid, a further request might race with that.
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// `run users.csv` of three users against it: exit status, what was said, results.
@@ -135,7 +139,7 @@ fn a_congratulation_is_read_whole_or_is_unknown() {
                     Some(id) if path.contains("/portal/users/") => ok(&format!(
                         "{{\"response\":{{\"id\":\"{id}\",\"isActive\":true,\"status\":1}},\"count\":1,\"status\":0,\"statusCode\":200}}"
                     )),
-                    _ => b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_vec(),
+                    _ => b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".to_vec(),
                 }
             },
             false,
