@@ -39,30 +39,27 @@ impl Inquiry {
 
     /// Asks until there is an answer, or the tries are spent, or the portal wants to be left alone.
     pub async fn ask<T>(&mut self, question: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
-        let mut failures = 0;
-        loop {
-            let (result, reaction) = self.once(Kind::Read, &question).await;
-            let Err(fault) = result else { return result };
-            let refused = matches!(fault, Fault::Refused(_));
-            failures += u32::from(!refused);
-            if reaction != Reaction::None || !fault.worth_asking_again() || failures > self.retries {
-                return Err(fault);
-            }
-            if !refused {
-                sleep_until(self.start + self.now().since_start() + self.backoff.pause(failures)).await;
-            }
-        }
+        self.repeat(Kind::Read, Fault::worth_asking_again, question).await
     }
 
     /// Sends until it was accepted, refused for good, or may have been; what certainly had no effect is sent again.
     pub async fn send<T>(&mut self, request: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
+        self.repeat(Kind::Write, |fault| fault.effect() == Effect::NoneYet, request).await
+    }
+
+    async fn repeat<T>(
+        &mut self,
+        kind: Kind,
+        may_be_repeated: fn(&Fault) -> bool,
+        request: impl AsyncFn() -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let mut failures = 0;
         loop {
-            let (result, reaction) = self.once(Kind::Write, &request).await;
+            let (result, reaction) = self.once(kind, &request).await;
             let Err(fault) = result else { return result };
             let refused = matches!(fault, Fault::Refused(_));
             failures += u32::from(!refused);
-            if fault.effect() != Effect::NoneYet || reaction != Reaction::None || failures > self.retries {
+            if reaction != Reaction::None || !may_be_repeated(&fault) || failures > self.retries {
                 return Err(fault);
             }
             if !refused {
@@ -87,12 +84,7 @@ impl Inquiry {
             }
         };
         let result = request().await;
-        let ending = match result.as_ref().err() {
-            Some(Fault::NotSent { .. }) => Ending::NeverLeft,
-            Some(Fault::Lost(_)) => Ending::GivenUp,
-            Some(Fault::Refused(refusal)) => Ending::Refused(refusal.clone()),
-            Some(Fault::Answered { .. } | Fault::Redirected { .. } | Fault::Unreadable(_)) | None => Ending::Answered,
-        };
+        let ending = Fault::for_the_limits(result.as_ref().err());
         self.sent += u64::from(ending != Ending::NeverLeft);
         let now = self.now();
         (result, self.pace.settle(permit, ending, now))

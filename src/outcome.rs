@@ -57,6 +57,11 @@ impl Outcome {
         }
     }
 
+    /// Whether somebody has to look at a row that ended so.
+    pub const fn needs_a_person(self) -> bool {
+        matches!(self, Self::Rejected | Self::Failed | Self::Unknown | Self::Invalid)
+    }
+
     /// Its place in [`Self::ALL`].
     pub const fn index(self) -> usize {
         self as usize

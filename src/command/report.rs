@@ -1,9 +1,6 @@
 //! `onboard report`: a results file as a page.
 
-use std::{
-    collections::HashMap,
-    io::{self, IsTerminal, Write},
-};
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, bail};
 
@@ -12,7 +9,7 @@ use crate::{
     display::count,
     outcome::{Outcome, Tally},
     progress::Screen,
-    report::{About, Attention, PageRow, page},
+    report::{About, MOST_ROWS, PageRow, Reasons, page},
     results::{Target, denature, write_whole},
     roster::{Record, Roster, Source},
 };
@@ -22,25 +19,20 @@ pub(super) fn execute(args: &ReportCommandArgs, screen: &Screen, out: &mut dyn W
     let Some(columns) = roster.columns().results else {
         bail!("{} is no results file of onboard: a run writes one", args.results);
     };
-    let (mut rows, mut tally) = (Vec::new(), Tally::default());
-    let mut groups: HashMap<(Outcome, String), (u64, u64)> = HashMap::new();
+    let (mut rows, mut tally, mut reasons) = (Vec::new(), Tally::default(), Reasons::default());
     roster.for_each(|number, _, record, _| -> io::Result<()> {
         let [_, user, kind, link, active, outcome, _, _, detail] = columns.map(|column| cell(record, column));
         let Ok(outcome) = outcome.parse::<Outcome>() else { return Ok(()) };
-        let number = u64::try_from(number).unwrap_or(u64::MAX) + 1;
         tally.add(outcome);
-        if matches!(outcome, Outcome::Rejected | Outcome::Failed | Outcome::Unknown | Outcome::Invalid) {
-            groups.entry((outcome, detail.clone())).or_insert((0, number)).0 += 1;
+        if outcome.needs_a_person() {
+            reasons.add(number, outcome, detail.clone());
         }
-        let link = args.links.then_some(link);
-        rows.push(PageRow { row: number, user, kind, active, outcome, detail, link });
+        if rows.len() < MOST_ROWS {
+            let link = args.links.then_some(link);
+            rows.push(PageRow { row: number as u64 + 1, user, kind, active, outcome, detail, link });
+        }
         Ok(())
     })?;
-    let mut attention: Vec<Attention> = groups
-        .into_iter()
-        .map(|((outcome, reason), (rows, example))| Attention { outcome, reason, rows, example })
-        .collect();
-    attention.sort_by(|one, other| other.rows.cmp(&one.rows).then(one.example.cmp(&other.example)));
     let about = About {
         title: args.results.to_string(),
         lines: vec![count(tally.total(), "row")],
@@ -48,7 +40,7 @@ pub(super) fn execute(args: &ReportCommandArgs, screen: &Screen, out: &mut dyn W
         outcomes: tally,
         traffic: None,
         per_second: None,
-        attention,
+        attention: reasons.grouped(),
     };
     let text = page(&about, &rows);
     match target(args) {

@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use crate::{display::Shown, pace::Refusal};
+use crate::{
+    display::Shown,
+    pace::{self, Refusal},
+};
 
 /// One call did not end as it should.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +96,18 @@ impl Fault {
             Self::Answered { status: 408 | 425 | 500..=599, .. } => true,
             Self::Answered { status: 403, body: ErrorBody::Envelope { passing, .. } } => *passing,
             Self::Answered { .. } | Self::Redirected { .. } => false,
+        }
+    }
+
+    /// What a request's end means for the limits: `None` is an answer as it should be.
+    pub fn for_the_limits(fault: Option<&Self>) -> pace::Ending {
+        match fault {
+            Some(Self::NotSent { .. }) => pace::Ending::NeverLeft,
+            Some(Self::Lost(_)) => pace::Ending::GivenUp,
+            Some(Self::Refused(refusal)) => pace::Ending::Refused(refusal.clone()),
+            Some(Self::Answered { .. } | Self::Redirected { .. } | Self::Unreadable(_)) | None => {
+                pace::Ending::Answered
+            }
         }
     }
 

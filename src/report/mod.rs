@@ -13,7 +13,7 @@ pub use self::{
     github::{annotations, markdown},
     json::SummaryJson,
     junit::junit,
-    page::{About, PageRow, page},
-    summary::{Attention, Summary, shell_word},
+    page::{About, MOST_ROWS, PageRow, page},
+    summary::{Attention, Reasons, Summary, shell_word},
     traffic::{Class, Counts, End, Traffic},
 };

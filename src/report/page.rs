@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// So many rows are in the page's table; a browser has trouble with more.
-const MOST_ROWS: usize = 20_000;
+pub const MOST_ROWS: usize = 20_000;
 
 /// A row of the report.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub struct About {
     pub attention: Vec<Attention>,
 }
 
-/// The page.
+/// The page; of the rows it is given, it shows the first [`MOST_ROWS`].
 pub fn page(about: &About, rows: &[PageRow]) -> String {
     let title = format!("onboard: {}", Shown(&about.title));
     let markup = html! {
@@ -78,7 +78,7 @@ pub fn page(about: &About, rows: &[PageRow]) -> String {
                     (outcomes(&about.outcomes))
                     @if let Some(traffic) = &about.traffic { (charts(traffic, about.per_second)) }
                     (attention(&about.attention))
-                    (table(rows))
+                    (table(rows, about.outcomes.total()))
                 }
                 script { (PreEscaped(include_str!("page.js"))) }
             }
@@ -194,14 +194,14 @@ fn attention(groups: &[Attention]) -> Markup {
     }
 }
 
-fn table(rows: &[PageRow]) -> Markup {
+fn table(rows: &[PageRow], all: u64) -> Markup {
     let links = rows.iter().any(|row| row.link.is_some());
     html! {
         section aria-labelledby="all" {
             h2 id="all" { "All rows" }
             p { label for="search" { "Search " } input id="search" type="search" placeholder="user, type, outcome or reason"; " " span.soft id="found" role="status" {} }
-            @if rows.len() > MOST_ROWS {
-                p.soft { "The first " (Grouped(MOST_ROWS as u64)) " of " (Grouped(rows.len() as u64)) " rows; the results file has all of them." }
+            @if all > MOST_ROWS as u64 {
+                p.soft { "The first " (Grouped(MOST_ROWS as u64)) " of " (Grouped(all)) " rows; the results file has all of them." }
             }
             div.scroll {
                 table id="rows" {

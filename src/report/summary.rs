@@ -1,6 +1,6 @@
 //! The closing summary: how the rows ended, what it took, what needs a person, and the command to go on with.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{collections::HashMap, fmt::Write as _, time::Duration};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::Timestamp;
@@ -25,6 +25,25 @@ pub struct Attention {
     pub rows: u64,
     /// One of them, from 1.
     pub example: u64,
+}
+
+/// Collects rows that need a person, by reason.
+#[derive(Debug, Default)]
+pub struct Reasons(HashMap<(Outcome, String), (u64, u64)>);
+
+impl Reasons {
+    /// One more row (from 0); rows are told in their order.
+    pub fn add(&mut self, row: usize, outcome: Outcome, reason: String) {
+        self.0.entry((outcome, reason)).or_insert((0, row as u64 + 1)).0 += 1;
+    }
+
+    /// The groups, those of most rows first.
+    pub fn grouped(self) -> Vec<Attention> {
+        let group = |((outcome, reason), (rows, example))| Attention { outcome, reason, rows, example };
+        let mut groups: Vec<Attention> = self.0.into_iter().map(group).collect();
+        groups.sort_by(|one, other| other.rows.cmp(&one.rows).then(one.example.cmp(&other.example)));
+        groups
+    }
 }
 
 /// A run, once it is over.

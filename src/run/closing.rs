@@ -1,6 +1,6 @@
 //! The end of a run: its exit status, what is told of it, and what can be done about what went wrong.
 
-use std::{collections::HashMap, io::Write as _, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::{
     display::{Span, moment},
     outcome::Outcome,
     progress::Screen,
-    report::{Attention, Summary, Traffic, shell_word},
+    report::{Attention, Reasons, Summary, Traffic, shell_word},
     results::Target,
     roster::{Roster, Source},
     workflow::{Closed, Halt, Job, Manner},
@@ -104,25 +104,17 @@ fn go_on(args: &RunArgs) -> Option<String> {
 
 /// Rows that need a person, by reason.
 fn attention(job: &Job<'_>, roster: &Roster) -> Vec<Attention> {
-    let worth = |outcome| matches!(outcome, Outcome::Rejected | Outcome::Failed | Outcome::Unknown | Outcome::Invalid);
-    let mut groups: HashMap<(Outcome, String), (u64, u64)> = HashMap::new();
+    let mut reasons = Reasons::default();
     for row in 0..roster.rows().len() {
-        let Some(end) = job.end(row).filter(|end| worth(end.outcome)) else { continue };
+        let Some(end) = job.end(row).filter(|end| end.outcome.needs_a_person()) else { continue };
         let reason = match end.outcome {
             Outcome::Invalid if end.detail.is_empty() => "a cell that cannot be used".to_owned(),
             Outcome::Unknown => without_occasion(&end.detail),
             _ => end.detail.into_owned(),
         };
-        let number = u64::try_from(row).unwrap_or(u64::MAX) + 1;
-        let group = groups.entry((end.outcome, reason)).or_insert((0, number));
-        group.0 += 1;
+        reasons.add(row, end.outcome, reason);
     }
-    let mut groups: Vec<Attention> = groups
-        .into_iter()
-        .map(|((outcome, reason), (rows, example))| Attention { outcome, reason, rows, example })
-        .collect();
-    groups.sort_by(|one, other| other.rows.cmp(&one.rows).then(one.example.cmp(&other.example)));
-    groups
+    reasons.grouped()
 }
 
 /// The reason without the run and the time of it, so that rows group.
@@ -277,12 +269,9 @@ fn refused_alike(manner: Manner, args: &RunArgs, uses_api_key: bool) -> String {
 
 /// Writes the summary where people see it.
 pub(super) fn tell(summary: &Summary, quiet: bool, screen: &Screen) {
-    let text = summary.text(Screen::width());
     if !quiet {
-        screen.say(&format!("\n{}", text.trim_end()));
+        screen.say(&format!("\n{}", summary.text(Screen::width()).trim_end()));
     } else if summary.exit_status != 0 {
         screen.say(summary.brief().trim_end());
     }
-    // Whoever waits for this on a pipe gets it now.
-    drop(std::io::stderr().flush());
 }

@@ -334,16 +334,8 @@ impl Drive<'_, '_> {
 
     /// Tells the pacer how a request ended, and draws what follows for the run.
     fn settle_pace(&mut self, permit: Permit, left: Moment, class: Class, fault: Option<&Fault>, stamp: Stamp) {
-        let ending = match fault {
-            Some(Fault::NotSent { .. }) => pace::Ending::NeverLeft,
-            Some(Fault::Lost(_)) => pace::Ending::GivenUp,
-            Some(Fault::Refused(refusal)) => pace::Ending::Refused(refusal.clone()),
-            Some(Fault::Answered { .. } | Fault::Redirected { .. } | Fault::Unreadable(_)) | None => {
-                pace::Ending::Answered
-            }
-        };
         self.observer.request(class, left, fault, stamp);
-        match self.pace.settle(permit, ending, stamp.now) {
+        match self.pace.settle(permit, Fault::for_the_limits(fault), stamp.now) {
             Reaction::None => {}
             Reaction::DailyLimit { retry_after } => self.job.close(Closed::PortalsDaily(retry_after)),
             Reaction::TooBusy { come_back_after } => self.job.halt(Halt::TooBusy { come_back_after }),

@@ -29,7 +29,7 @@ use crate::{
     pace::Pace,
     progress::{Progress, Screen},
     results::{self, RowResult, Settled},
-    workflow::Job,
+    workflow::{Closed, Halt, Job, Policy},
 };
 
 /// Waits for Ctrl-C or SIGTERM.
@@ -66,7 +66,7 @@ async fn drive(
     let clock = Clock::start();
     let start = clock.stamp();
     let seed = run.as_u64_pair().1;
-    let policy = crate::workflow::Policy { seed, ..policy };
+    let policy = Policy { seed, ..policy };
     let earlier = |user| setup::earlier(&ledger, user, supersedes);
     let carried = |row| setup::is_carried(args, &roster, row);
     let mut job = ledger.on_one_view(|| Job::new(roster.rows(), policy, carried, earlier, start))?;
@@ -110,8 +110,10 @@ async fn drive(
     let written = results::write(&roster, &target, |row| row_result(&job, row, args.reports.no_links));
     let trouble = storage_trouble(&job, &recorded, &written);
     let status = closing::exit_status(&job, driven.signal, trouble.is_some(), &args.selection.fail_on);
+    // The day's writes are gone through only where somebody is told of them.
     let frees_at = ledger
         .as_ref()
+        .filter(|_| job.closed() == Some(&Closed::Daily))
         .and_then(|ledger| ledger.daily_use(Some(account), end.wall).ok())
         .and_then(|daily| daily.frees_at);
     if let Some(mut ledger) = ledger
@@ -170,7 +172,7 @@ fn storage_trouble(
     recorded: &Result<(), LedgerError>,
     written: &Result<(), results::ResultsError>,
 ) -> Option<String> {
-    if let Some(crate::workflow::Halt::Storage(why)) = job.halted() {
+    if let Some(Halt::Storage(why)) = job.halted() {
         return Some(why.clone());
     }
     if let Err(error) = recorded {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::{
     cli::RunArgs,
     display::moment,
-    report::{About, Event, Events, PageRow, Summary, SummaryJson, annotations, junit, markdown, page},
+    report::{About, Event, Events, MOST_ROWS, PageRow, Summary, SummaryJson, annotations, junit, markdown, page},
     results::{Target, write_whole},
     roster::Roster,
     workflow::Job,
@@ -108,5 +108,5 @@ fn rows(job: &Job<'_>, roster: &Roster) -> Vec<PageRow> {
             link: None,
         })
     };
-    roster.rows().iter().enumerate().filter_map(row).collect()
+    roster.rows().iter().enumerate().filter_map(row).take(MOST_ROWS).collect()
 }
