@@ -18,6 +18,7 @@ mod backoff;
 mod breaker;
 mod contact;
 mod job;
+mod leaders;
 mod links;
 mod note;
 mod survey;

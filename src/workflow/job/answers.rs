@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{FIRST_QUESTIONS, Job, Stage, Tenant, halting};
+use super::{FIRST_QUESTIONS, Job, Stage, Tenant, by_email, by_user, halting};
 use crate::{
     outcome::Outcome,
     pace::Moment,
@@ -170,14 +170,15 @@ impl Job<'_> {
 
     /// The rows that this account is about: by its id, and by its address; the earlier one first.
     fn leaders_of(&self, account: &Account) -> [Option<u32>; 2] {
-        let user = |row: &u32| self.entry(*row).and_then(|entry| entry.user);
-        let by_id = self.by_user.binary_search_by_key(&Some(account.id), user).ok();
-        let by_id = by_id.and_then(|place| self.by_user.get(place).copied());
-        let email = |row: &u32| self.email(*row);
+        let by_id = self.leader(account.id);
         let digest = account.email.as_ref().filter(|_| !self.by_email.is_empty()).map(crate::user::Email::digest);
-        let by_email = digest.and_then(|digest| self.by_email.binary_search_by_key(&Some(digest), email).ok());
-        let by_email = by_email.and_then(|place| self.by_email.get(place).copied());
+        let by_email = digest.and_then(|digest| self.by_email.find(digest.0, |row| by_email(self.entry(row))));
         if by_email.is_some() && by_email < by_id { [by_email, by_id] } else { [by_id, by_email] }
+    }
+
+    /// The row that gives this id, and leads.
+    fn leader(&self, user: UserId) -> Option<u32> {
+        self.by_user.find(*user.as_bytes(), |row| by_user(self.entry(row)))
     }
 
     /// A question for one user ended.
@@ -316,8 +317,7 @@ impl Job<'_> {
     /// An address turned out to be this user's. `false` where another row leads for that user.
     fn resolve(&mut self, row: u32, user: UserId, stamp: Stamp) -> bool {
         self.resolved.insert(row, user);
-        let by_id = self.by_user.binary_search_by_key(&Some(user), |row| self.entry(*row).and_then(|entry| entry.user));
-        let other = by_id.ok().and_then(|place| self.by_user.get(place).copied());
+        let other = self.leader(user);
         // A row whose id and address are not the same person's leads nobody.
         let disagrees = |other: &u32| self.email(*other).is_some_and(|theirs| self.email(row) != Some(theirs));
         let other = other.or_else(|| self.resolved_rows.get(&user).copied()).filter(|other| !disagrees(other));

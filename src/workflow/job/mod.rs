@@ -17,6 +17,7 @@ use super::{
     backoff::Backoff,
     breaker::Breaker,
     contact::Contact,
+    leaders::{Key, Leaders},
     links::Links,
     note::{Note, Notes},
     survey::Survey,
@@ -110,8 +111,8 @@ pub struct Job<'r> {
     roster: &'r [roster::Row],
     policy: Policy,
     rows: Vec<Row>,
-    by_user: Vec<u32>,
-    by_email: Vec<u32>,
+    by_user: Leaders,
+    by_email: Leaders,
     resolved: HashMap<u32, UserId>,
     resolved_rows: HashMap<UserId, u32>,
     links: Links,
@@ -179,8 +180,8 @@ impl<'r> Job<'r> {
         let mut job = Self {
             roster,
             rows: vec![blank; roster.len()],
-            by_user: Vec::new(),
-            by_email: Vec::new(),
+            by_user: Leaders::default(),
+            by_email: Leaders::default(),
             resolved: HashMap::new(),
             resolved_rows: HashMap::new(),
             links: Links::default(),
@@ -230,14 +231,7 @@ impl<'r> Job<'r> {
                     job.row_mut(row).leader = Some(of.saturating_sub(1));
                     job.settle(row, Outcome::Duplicate, note, stamp);
                 }
-                RowState::Valid => {
-                    if entry.user.is_some() {
-                        job.by_user.push(row);
-                    } else {
-                        job.by_email.push(row);
-                    }
-                    job.open += 1;
-                }
+                RowState::Valid => job.open += 1,
             }
             if let Some(kind) = entry.employee_type
                 && !matches!(entry.state, RowState::Invalid)
@@ -245,10 +239,13 @@ impl<'r> Job<'r> {
                 job.links.need(kind);
             }
         }
-        job.by_user.sort_unstable_by_key(|row| roster.get(*row as usize).and_then(|entry| entry.user));
-        job.by_email.sort_unstable_by_key(|row| roster.get(*row as usize).and_then(|entry| entry.email));
+        let leading = || (0u32..).zip(&job.rows).filter(|(_, row)| row.stage == Stage::Due).map(|(row, _)| row);
+        (job.by_user, job.by_email) = (
+            Leaders::of(leading(), |row| by_user(roster.get(row as usize))),
+            Leaders::of(leading(), |row| by_email(roster.get(row as usize))),
+        );
         for place in 0..job.by_user.len() {
-            let Some(row) = job.by_user.get(place).copied() else { continue };
+            let Some(row) = job.by_user.get(place) else { continue };
             let Some(user) = job.entry(row).and_then(|entry| entry.user) else { continue };
             if let Some(known) = earlier(user)? {
                 job.preset(row, known, stamp);
@@ -344,6 +341,16 @@ impl<'r> Job<'r> {
         }
         self.settle(row, outcome, note, stamp);
     }
+}
+
+/// What a row with a user id is found by.
+fn by_user(entry: Option<&roster::Row>) -> Option<Key> {
+    entry?.user.map(|user| *user.as_bytes())
+}
+
+/// What a row without one is found by.
+fn by_email(entry: Option<&roster::Row>) -> Option<Key> {
+    entry.filter(|entry| entry.user.is_none())?.email.map(|digest| digest.0)
 }
 
 /// Faults that end the run, whatever was asked.
