@@ -32,9 +32,9 @@
 //!
 //! 1. No byte of a congratulation leaves before its intent is synced to disk (`run::drive` sends only what
 //!    [`ledger::Recorder::intend`] returned as open). So whatever was sent has an attempt on disk that holds its user.
-//! 2. The ledger admits one holding attempt a user and portal (a unique index in the file itself, whoever writes it),
-//!    and one run at a time (a lock that the kernel drops with its holder). So while something may have been sent,
-//!    nothing else is.
+//! 2. The ledger admits one holding attempt a user and portal (`ledger::fence`: of earlier runs by a unique index in
+//!    the file itself, of the running one by heart), and one run at a time (a lock that the kernel drops with its
+//!    holder). So while something may have been sent, nothing else is.
 //! 3. A hold is released only by an ending that proves that nothing had an effect ([`portal::Fault::effect`]), or by a
 //!    person (`settle`, `--retry-unknown`, `--resend`). A crash proves nothing: on start, intents without outcome become
 //!    `unknown`.

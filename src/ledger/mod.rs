@@ -7,13 +7,14 @@
 //!     └── certainly no effect (no_effect) ─────────────┘ └── the process died: the next run makes it unknown
 //! ```
 //!
-//! An attempt *holds* its user while it is `intent`, `sent` or `unknown`. A unique index admits one holding attempt a
-//! user and portal, so the file itself refuses a second one; the intent is synced before its bytes leave, so whatever
-//! is killed, whenever, a later run finds it. Only a person releases a hold, or proof that nothing had an effect.
+//! An attempt *holds* its user while it is `intent`, `sent` or `unknown`. One attempt holds a user at a time, the others
+//! find the fence (`fence`) shut; the intent is synced before its bytes leave, so whatever is killed, whenever, a later
+//! run finds it. Only a person releases a hold, or proof that nothing had an effect.
 //!
 //! It is an SQLite database in WAL mode with `synchronous=FULL`; look at it with `sqlite3`. It holds no key, no link
 //! and no e-mail address (addresses as digests, so that a person can be found by one).
 
+mod fence;
 mod history;
 mod lock;
 mod place;
@@ -31,6 +32,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig, params};
 
+use self::fence::Fresh;
 pub use self::{
     history::{AttemptRecord, RunRecord, Settlement, UserRecord},
     lock::{Holder, Lock},
@@ -38,13 +40,7 @@ pub use self::{
     recorder::Recorder,
     who::who,
 };
-use crate::{
-    display::Shown,
-    origin::Origin,
-    outcome::Tally,
-    pace::RecentUse,
-    user::{EmailDigest, UserId},
-};
+use crate::{display::Shown, origin::Origin, outcome::Tally, pace::RecentUse, user::EmailDigest};
 
 /// Why the ledger cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -253,6 +249,7 @@ pub struct Ledger {
     /// The portal's number, first, and those of the origins that it had before.
     portals: Vec<i64>,
     run: i64,
+    fresh: Fresh,
     #[cfg(unix)]
     inode: Option<u64>,
     /// A throw-away ledger's folder, deleted with it.
@@ -295,14 +292,14 @@ impl Ledger {
         let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(broken)?;
         schema::check_identity(&connection, path, version)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(broken)?;
-        connection.pragma_update(None, "wal_autocheckpoint", 8192).map_err(broken)?;
         // NORMAL would lose the last commits at a power loss: second mails.
         connection.pragma_update(None, "synchronous", "FULL").map_err(broken)?;
         connection.pragma_update(None, "fullfsync", true).map_err(broken)?;
         connection.pragma_update(None, "foreign_keys", true).map_err(broken)?;
         schema::prepare(&mut connection, path)?;
         prepare_once(&connection).map_err(broken)?;
-        Ok(Self {
+        let mut ledger = Self {
+            fresh: Fresh::left_in(&connection).map_err(broken)?,
             connection,
             #[cfg(unix)]
             inode: inode(path),
@@ -310,7 +307,10 @@ impl Ledger {
             portals: Vec::new(),
             run: 0,
             folder: None,
-        })
+        };
+        // What a run that died left out of the index.
+        ledger.index_left()?;
+        Ok(ledger)
     }
 
     /// Opens a ledger for looking only; it may be in use by a run.
@@ -330,6 +330,7 @@ impl Ledger {
         schema::check_identity(&connection, path, version)?;
         prepare_once(&connection).map_err(broken)?;
         Ok(Self {
+            fresh: Fresh::left_in(&connection).map_err(broken)?,
             connection,
             path: path.to_owned(),
             portals: Vec::new(),
@@ -390,80 +391,6 @@ impl Ledger {
                 [now.as_millisecond()],
             )
             .map_err(self.broken())
-    }
-
-    /// Does many look-ups on one view of the file, which is quicker than a view for each.
-    pub fn on_one_view<T>(&self, look: impl FnOnce() -> Result<T, LedgerError>) -> Result<T, LedgerError> {
-        let view = self.connection.unchecked_transaction().map_err(self.broken())?;
-        let found = look()?;
-        view.finish().map_err(self.broken())?;
-        Ok(found)
-    }
-
-    /// The attempt that holds a user, if one does.
-    pub fn held(&self, mail: Mail, subject: Subject) -> Result<Option<Held>, LedgerError> {
-        Ok(self.holding(mail, subject)?.map(|(_, held)| held))
-    }
-
-    fn holding(&self, mail: Mail, subject: Subject) -> Result<Option<(i64, Held)>, LedgerError> {
-        let broken = self.broken();
-        for portal in &self.portals {
-            let mut statement = self
-                .connection
-                .prepare_cached(
-                    "SELECT attempt.id, state, coalesce(attempt.ended_at, began_at), run.uuid, coalesce(reason, '') \
-                     FROM attempt JOIN run ON run.id = attempt.run \
-                     WHERE attempt.portal = ?1 AND kind = ?2 AND subject = ?3 AND holds = 1",
-                )
-                .map_err(&broken)?;
-            let found = statement
-                .query_row(params![portal, mail as i64, subject.as_slice()], |row| {
-                    let at = Timestamp::from_millisecond(row.get(2)?).unwrap_or_default();
-                    let (state, run, reason): (String, String, String) = (row.get(1)?, row.get(3)?, row.get(4)?);
-                    let held = if state == "sent" {
-                        Held::Sent { at, run }
-                    } else {
-                        let reason = if reason.is_empty() { "it is on its way".to_owned() } else { reason };
-                        Held::Unknown { at, run, reason }
-                    };
-                    Ok((row.get(0)?, held))
-                })
-                .optional()
-                .map_err(&broken)?;
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Another origin under which one of these users is held: perhaps this portal's earlier address.
-    pub fn elsewhere(&self, users: impl Iterator<Item = UserId>) -> Result<Option<(String, UserId)>, LedgerError> {
-        let broken = self.broken();
-        let mut statement = self.connection.prepare("SELECT id, origin FROM portal ORDER BY id").map_err(&broken)?;
-        let others: Vec<(i64, String)> = statement
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .and_then(Iterator::collect)
-            .map_err(&broken)?;
-        // What was tried on the embedded portal says nothing about a real one.
-        let tried = Origin::of_sandbox();
-        let others: Vec<_> =
-            others.into_iter().filter(|(id, origin)| !self.portals.contains(id) && origin != tried.as_str()).collect();
-        if others.is_empty() {
-            return Ok(None);
-        }
-        let mut statement = self
-            .connection
-            .prepare("SELECT 1 FROM attempt WHERE portal = ?1 AND kind = 0 AND subject = ?2 AND holds = 1")
-            .map_err(&broken)?;
-        for user in users {
-            for (portal, origin) in &others {
-                if statement.exists(params![portal, user.as_bytes().as_slice()]).map_err(&broken)? {
-                    return Ok(Some((origin.clone(), user)));
-                }
-            }
-        }
-        Ok(None)
     }
 
     /// Whether anything was ever accepted by this portal.
@@ -594,6 +521,8 @@ impl Ledger {
     pub fn end_run(&mut self, at: Timestamp, exit_status: u8, requests: u64, tally: &Tally) -> Result<(), LedgerError> {
         let outcomes: serde_json::Map<String, serde_json::Value> =
             tally.occurred().map(|(outcome, count)| (outcome.as_str().to_owned(), count.into())).collect();
+        // A run that ended leaves nothing to be entered later, or has not ended.
+        self.index_left()?;
         self.connection
             .execute(
                 "UPDATE run SET ended_at = ?2, exit_status = ?3, requests = ?4, outcomes = ?5 WHERE id = ?1",

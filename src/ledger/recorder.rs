@@ -143,6 +143,7 @@ fn commit(ledger: &mut Ledger, group: Vec<Entry>, poison: &mut Option<String>) {
 impl Ledger {
     fn write_group(&mut self, group: Vec<Entry>, answers: &mut Vec<Answer>) -> Result<(), LedgerError> {
         let mut failed = self.is_still_there();
+        let mut ends = false;
         if failed.is_ok() {
             failed = self.begin();
         }
@@ -170,10 +171,16 @@ impl Ledger {
                     }
                     answers.push(Answer::Done(done));
                 }
-                Entry::Flush(done) => answers.push(Answer::Done(done)),
+                Entry::Flush(done) => {
+                    ends = true;
+                    answers.push(Answer::Done(done));
+                }
             }
         }
         failed?;
+        if ends || self.knows_many() {
+            self.index_fresh()?;
+        }
         self.connection.execute_batch("COMMIT").map_err(self.broken())
     }
 
@@ -196,47 +203,34 @@ impl Ledger {
         Ok(())
     }
 
-    fn intend(&self, intent: &Intent) -> Result<Intended, LedgerError> {
-        // Most users are held by nobody, and the file itself says so: a row that is refused by the index is not there.
-        let held_elsewhere = match self.portals.len() {
-            0 | 1 => None,
-            _ => self.holding(intent.mail, intent.subject)?,
-        };
-        if held_elsewhere.is_none()
-            && let Some(attempt) = self.insert(intent)?
-        {
-            return Ok(Intended::Open(attempt));
+    fn intend(&mut self, intent: &Intent) -> Result<Intended, LedgerError> {
+        // Another origin of the portal may hold the user too, once this one lets go.
+        while let Some((attempt, held)) = self.holding(intent.mail, intent.subject)? {
+            let lets_go = match held {
+                Held::Sent { .. } => intent.supersedes.sent,
+                // What is on its way in this very run is nobody's to let go.
+                Held::Unknown { .. } => intent.supersedes.unknown && !self.is_open(attempt)?,
+            };
+            if !lets_go {
+                return Ok(Intended::Held(held));
+            }
+            self.connection
+                .prepare_cached("UPDATE attempt SET holds = 0, decision = 'sent again', decided_at = ?2 WHERE id = ?1")
+                .and_then(|mut statement| statement.execute(params![attempt, intent.at.as_millisecond()]))
+                .map_err(self.broken())?;
+            self.lets_go(attempt);
         }
-        let Some((attempt, held)) = self.holding(intent.mail, intent.subject)? else {
-            return Err(LedgerError::Broken {
-                path: self.path.clone(),
-                why: "it refuses an intent without a reason".into(),
-            });
-        };
-        let lets_go = match held {
-            Held::Sent { .. } => intent.supersedes.sent,
-            // What is on its way in this very run is nobody's to let go.
-            Held::Unknown { .. } => intent.supersedes.unknown && !self.is_open(attempt)?,
-        };
-        if !lets_go {
-            return Ok(Intended::Held(held));
-        }
-        self.connection
-            .prepare_cached("UPDATE attempt SET holds = 0, decision = 'sent again', decided_at = ?2 WHERE id = ?1")
-            .and_then(|mut statement| statement.execute(params![attempt, intent.at.as_millisecond()]))
-            .map_err(self.broken())?;
-        // Another origin of the portal may hold the user too.
-        self.intend(intent)
+        let attempt = self.insert(intent)?;
+        self.holds(intent.mail, intent.subject, attempt.0);
+        Ok(Intended::Open(attempt))
     }
 
-    /// Records an intent; `None` where an attempt on this portal holds its user.
-    fn insert(&self, intent: &Intent) -> Result<Option<AttemptId>, LedgerError> {
+    fn insert(&self, intent: &Intent) -> Result<AttemptId, LedgerError> {
         let portal = self.portals.first().copied().unwrap_or_default();
-        let inserted = self
-            .connection
+        self.connection
             .prepare_cached(
                 "INSERT INTO attempt (portal, kind, subject, email, run, began_at, state, holds, counted) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intent', 1, 1) ON CONFLICT DO NOTHING",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intent', 2, 1)",
             )
             .and_then(|mut statement| {
                 statement.execute(params![
@@ -249,7 +243,7 @@ impl Ledger {
                 ])
             })
             .map_err(self.broken())?;
-        Ok((inserted == 1).then(|| AttemptId(self.connection.last_insert_rowid())))
+        Ok(AttemptId(self.connection.last_insert_rowid()))
     }
 
     fn is_open(&self, attempt: i64) -> Result<bool, LedgerError> {
@@ -260,37 +254,40 @@ impl Ledger {
     }
 
     fn conclude(
-        &self,
+        &mut self,
         attempt: AttemptId,
         ending: &Ending,
         http: Option<u16>,
         at: Timestamp,
     ) -> Result<(), LedgerError> {
-        let (state, holds, counted, reason) = match ending {
-            Ending::Sent => return self.conclude_sent(attempt, http, at),
-            Ending::NoEffect { counted, reason } => ("no_effect", false, *counted, reason.as_str()),
-            Ending::Unknown { reason } => ("unknown", true, true, reason.as_str()),
+        let at = at.as_millisecond();
+        let concluded = match ending {
+            // The common ones name nothing that an index depends on.
+            Ending::Sent => self
+                .connection
+                .prepare_cached(
+                    "UPDATE attempt SET state = 'sent', ended_at = ?2, http = ?3 WHERE id = ?1 AND state = 'intent'",
+                )
+                .and_then(|mut statement| statement.execute(params![attempt.0, at, http])),
+            Ending::Unknown { reason } => self
+                .connection
+                .prepare_cached(
+                    "UPDATE attempt SET state = 'unknown', ended_at = ?2, http = ?3, reason = ?4 \
+                     WHERE id = ?1 AND state = 'intent'",
+                )
+                .and_then(|mut statement| statement.execute(params![attempt.0, at, http, reason])),
+            Ending::NoEffect { counted, reason } => self
+                .connection
+                .prepare_cached(
+                    "UPDATE attempt SET state = 'no_effect', holds = 0, counted = ?5, ended_at = ?2, http = ?3, \
+                     reason = ?4 WHERE id = ?1 AND state = 'intent'",
+                )
+                .and_then(|mut statement| statement.execute(params![attempt.0, at, http, reason, counted])),
         };
-        self.connection
-            .prepare_cached(
-                "UPDATE attempt SET state = ?2, holds = ?3, counted = ?4, ended_at = ?5, http = ?6, reason = ?7 \
-                 WHERE id = ?1 AND state = 'intent'",
-            )
-            .and_then(|mut statement| {
-                statement.execute(params![attempt.0, state, holds, counted, at.as_millisecond(), http, reason])
-            })
-            .map_err(self.broken())?;
-        Ok(())
-    }
-
-    /// The common ending; it leaves the index alone, since nothing in it changes.
-    fn conclude_sent(&self, attempt: AttemptId, http: Option<u16>, at: Timestamp) -> Result<(), LedgerError> {
-        self.connection
-            .prepare_cached(
-                "UPDATE attempt SET state = 'sent', ended_at = ?2, http = ?3 WHERE id = ?1 AND state = 'intent'",
-            )
-            .and_then(|mut statement| statement.execute(params![attempt.0, at.as_millisecond(), http]))
-            .map_err(self.broken())?;
+        concluded.map_err(self.broken())?;
+        if matches!(ending, Ending::NoEffect { .. }) {
+            self.lets_go(attempt.0);
+        }
         Ok(())
     }
 

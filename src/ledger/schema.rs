@@ -7,10 +7,11 @@ use super::LedgerError;
 /// `onbd`: tells our files from other SQLite databases.
 const APPLICATION_ID: i64 = 0x6f6e_6264;
 /// The version that this program writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// One string for each step from a version to the next.
-const STEPS: [&str; 1] = ["
+pub(super) const STEPS: [&str; 2] = [
+    "
 CREATE TABLE portal (
     id      INTEGER PRIMARY KEY,
     origin  TEXT NOT NULL UNIQUE
@@ -56,7 +57,34 @@ CREATE TABLE window_use (
     upto    INTEGER NOT NULL, -- requests of the run that may leave, in all
     at      INTEGER NOT NULL
 ) STRICT;
-"];
+",
+    // Attempts of the run that goes on stay out of the index for a while: `holds` 2. And a list after IN costs a
+    // table in memory at every write, comparisons cost nothing.
+    "
+ALTER TABLE attempt RENAME TO attempt_1;
+CREATE TABLE attempt (
+    id          INTEGER PRIMARY KEY,
+    portal      INTEGER NOT NULL REFERENCES portal (id),
+    kind        INTEGER NOT NULL, -- 0: congratulation, by user id; 1: invitation, by digest of the address
+    subject     BLOB NOT NULL,
+    email       BLOB,
+    run         INTEGER NOT NULL REFERENCES run (id),
+    began_at    INTEGER NOT NULL, -- all times: milliseconds since 1970, UTC
+    state       TEXT NOT NULL CHECK (state = 'intent' OR state = 'sent' OR state = 'no_effect' OR state = 'unknown'),
+    holds       INTEGER NOT NULL CHECK (holds BETWEEN 0 AND 2), -- 1: no other attempt may begin; 2: so too, not indexed yet
+    counted     INTEGER NOT NULL CHECK (counted BETWEEN 0 AND 1), -- 1: the portal's daily limit counts it
+    ended_at    INTEGER,
+    http        INTEGER,
+    reason      TEXT,
+    decision    TEXT,
+    decided_by  TEXT,
+    decided_at  INTEGER
+) STRICT;
+INSERT INTO attempt SELECT * FROM attempt_1;
+DROP TABLE attempt_1;
+CREATE UNIQUE INDEX one_attempt_holds ON attempt (portal, kind, subject) WHERE holds = 1;
+",
+];
 
 /// Makes the schema, or brings an older one forward. Refuses what is no ledger, or a newer one.
 pub(super) fn prepare(connection: &mut Connection, path: &std::path::Path) -> Result<(), LedgerError> {
@@ -65,7 +93,7 @@ pub(super) fn prepare(connection: &mut Connection, path: &std::path::Path) -> Re
     let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(broken)?;
     check_identity(&transaction, path, version)?;
     let done = usize::try_from(version).unwrap_or_default();
-    if done < STEPS.len() {
+    if version < VERSION {
         for step in STEPS.iter().skip(done) {
             transaction.execute_batch(step).map_err(broken)?;
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::user::UserId;
 
 const ANN: [u8; 16] = [1; 16];
 const BEN: [u8; 16] = [2; 16];
@@ -245,4 +246,86 @@ fn the_file_itself_refuses_a_second_attempt() {
                   VALUES (1, 0, x'01010101010101010101010101010101', 1, 0, 'intent', 1, 1)";
     ledger.connection.execute(insert, []).expect("the first");
     assert!(ledger.connection.execute(insert, []).is_err());
+}
+
+/// Intents of many users at once; gives back how many may be sent.
+async fn intend_all(recorder: &Recorder, users: std::ops::Range<u32>) -> Vec<AttemptId> {
+    let subject = |user: u32| UserId::from_bytes(u128::from(user).to_be_bytes());
+    let intents = users.map(|user| intent(*subject(user).as_bytes())).collect();
+    let intended = recorder.intend(intents).await.expect("recorded");
+    intended.iter().filter_map(|one| if let Intended::Open(attempt) = one { Some(*attempt) } else { None }).collect()
+}
+
+fn count(path: &Path, what: &str) -> i64 {
+    let connection = Connection::open(path).expect("opened");
+    connection.query_row(&format!("SELECT count(*) FROM attempt WHERE {what}"), [], |row| row.get(0)).expect("counted")
+}
+
+#[tokio::test]
+async fn what_a_run_that_died_left_out_of_the_index_holds_all_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let recorder = Recorder::start(open(&path)).expect("a thread");
+    let attempts = intend_all(&recorder, 0..3).await;
+    recorder.conclude(attempts[0], Ending::Sent, Some(200), at(2));
+    recorder.conclude(attempts[1], Ending::NoEffect { counted: true, reason: "400".into() }, Some(400), at(2));
+    assert_eq!(intend_all(&recorder, 0..3).await.len(), 1, "only the second may be tried again");
+    // The process is gone here: nobody finished.
+    assert_eq!((count(&path, "holds = 1"), count(&path, "holds = 2")), (0, 3));
+    let mut looking = Ledger::look(&path).expect("looked at");
+    looking.look_at(&origin("https://p.example"), &[]).expect("turned");
+    let held = |ledger: &Ledger, user: u128| ledger.held(Mail::Congratulation, user.to_be_bytes()).expect("looked up");
+    assert!(matches!(held(&looking, 0), Some(Held::Sent { .. })));
+    assert!(matches!(held(&looking, 1), Some(Held::Unknown { .. })));
+    assert!(matches!(held(&looking, 2), Some(Held::Unknown { .. })));
+    assert_eq!(held(&looking, 3), None);
+    let ledger = open(&path);
+    assert_eq!((count(&path, "holds = 1"), count(&path, "holds = 2")), (3, 0));
+    let recorder = Recorder::start(ledger).expect("a thread");
+    assert_eq!(intend_all(&recorder, 0..4).await.len(), 1, "only the fourth is held by nobody");
+}
+
+#[tokio::test]
+async fn many_attempts_enter_the_index_together_and_the_rest_when_the_run_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let recorder = Recorder::start(open(&path)).expect("a thread");
+    for block in 0..17 {
+        assert_eq!(intend_all(&recorder, block * 1000..(block + 1) * 1000).await.len(), 1000);
+    }
+    assert!(count(&path, "holds = 1") >= 16_384, "a good many are known by heart, no more");
+    assert_eq!(intend_all(&recorder, 0..17_000).await.len(), 0, "in the index or not, all hold");
+    let (_, finished) = recorder.finish().await;
+    finished.expect("written");
+    assert_eq!((count(&path, "holds = 1"), count(&path, "holds = 2")), (17_000, 0));
+}
+
+#[test]
+fn a_ledger_of_the_first_version_becomes_a_new_one_and_keeps_its_holds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let old = Connection::open(&path).expect("made");
+    old.execute_batch(&format!(
+        "{} PRAGMA application_id = 0x6f6e6264; PRAGMA user_version = 1;
+         INSERT INTO portal VALUES (1, 'https://p.example');
+         INSERT INTO run (id, uuid, portal, account, command, roster, roster_hash, rows, who, started_at)
+            VALUES (1, 'one', 1, x'07', 'run', 'users.csv', x'00', 2, 'anna@host', 0);
+         INSERT INTO attempt (portal, kind, subject, run, began_at, state, holds, counted)
+            VALUES (1, 0, x'01010101010101010101010101010101', 1, 0, 'sent', 1, 1),
+                   (1, 0, x'02020202020202020202020202020202', 1, 0, 'no_effect', 0, 1);",
+        schema::STEPS[0]
+    ))
+    .expect("filled");
+    drop(old);
+    let looked = |mut ledger: Ledger| {
+        ledger.look_at(&origin("https://p.example"), &[]).expect("turned");
+        let held = |subject| ledger.held(Mail::Congratulation, subject).expect("looked up");
+        (matches!(held(ANN), Some(Held::Sent { .. })), held(BEN))
+    };
+    assert_eq!(looked(Ledger::look(&path).expect("looked at, as it is")), (true, None));
+    assert_eq!(looked(open(&path)), (true, None));
+    let version: i64 =
+        Connection::open(&path).and_then(|db| db.query_row("PRAGMA user_version", [], |row| row.get(0))).expect("read");
+    assert_eq!(version, 2);
+    assert_eq!(count(&path, "holds = 1"), 1);
 }
