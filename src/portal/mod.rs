@@ -90,6 +90,8 @@ pub struct Portal {
     masked: Vec<Secret>,
     reads: Client,
     writes: Client,
+    /// Where congratulations go, up to their query.
+    congratulations: Url,
 }
 
 /// Sets up the cryptography once for the process; later calls change nothing.
@@ -134,7 +136,14 @@ impl Portal {
         };
         let reads = build(Client::builder().gzip(true).pool_idle_timeout(IDLE_FOR))?;
         let writes = build(Client::builder().gzip(false).pool_idle_timeout(FRESH_FOR))?;
-        Ok(Self { address: access.address, masked: vec![access.key.clone()], key: access.key, reads, writes })
+        Ok(Self {
+            congratulations: access.address.join("/api/2.0/portal/sendcongratulations"),
+            address: access.address,
+            masked: vec![access.key.clone()],
+            key: access.key,
+            reads,
+            writes,
+        })
     }
 
     /// Masks one more secret (the portal's machine key) in whatever the portal says.
@@ -234,7 +243,7 @@ impl Portal {
     /// Sends the congratulation: the only call that cannot be taken back, and the only place that makes it
     /// (`docspace-contract.md` §3.3). `Ok` means that the portal accepted it, not that a mail arrived.
     pub async fn congratulate(&self, user: UserId, key: &str) -> Result<(), Fault> {
-        let mut url = self.address.join("/api/2.0/portal/sendcongratulations");
+        let mut url = self.congratulations.clone();
         url.query_pairs_mut().append_pair("Userid", &user.to_string()).append_pair("Key", key);
         let request = self.writes.request(Method::POST, url).header(CONTENT_LENGTH, 0);
         let response = request.send().await.map_err(|error| fault_of(&error))?;
