@@ -2,7 +2,7 @@
 //! dropped, and are masked in any text that a portal sends back.
 //!
 //! Absent on purpose: any way to give a secret as an argument's value (process lists and shell histories keep those),
-//! and any `Display`.
+//! and any `Display`. They stay out of core dumps where the platform lets that be said.
 
 use std::{
     fmt, fs, io,
@@ -173,34 +173,56 @@ impl Secret {
 
     /// Masks every run of eight or more characters of this secret in a text; a short secret is masked whole.
     pub fn mask(&self, text: &str) -> String {
-        let secret = self.expose();
-        let run = MASKED_RUN.min(secret.len());
-        let bytes = text.as_bytes();
-        let secret = secret.as_bytes();
-        let mut masked = vec![false; bytes.len()];
-        for (start, window) in bytes.windows(run).enumerate() {
-            if secret.windows(run).any(|piece| piece.eq_ignore_ascii_case(window)) {
-                masked.iter_mut().skip(start).take(run).for_each(|mark| *mark = true);
-            }
-        }
-        let mut shown = String::with_capacity(text.len());
-        let mut inside = false;
-        for (at, c) in text.char_indices() {
-            let hidden = masked.get(at).copied().unwrap_or(false);
-            if hidden && !inside {
-                shown.push_str("[redacted]");
-            } else if !hidden {
-                shown.push(c);
-            }
-            inside = hidden;
-        }
-        shown
+        mask(self.expose(), text)
     }
+}
+
+/// Masks every run of eight or more characters of a secret in a text; a shorter secret is masked whole.
+pub fn mask(secret: &str, text: &str) -> String {
+    let run = MASKED_RUN.min(secret.len());
+    if run == 0 {
+        return text.to_owned();
+    }
+    let (bytes, secret) = (text.as_bytes(), secret.as_bytes());
+    let mut masked = vec![false; bytes.len()];
+    for (start, window) in bytes.windows(run).enumerate() {
+        if secret.windows(run).any(|piece| piece.eq_ignore_ascii_case(window)) {
+            masked.iter_mut().skip(start).take(run).for_each(|mark| *mark = true);
+        }
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut inside = false;
+    for (at, c) in text.char_indices() {
+        let hidden = masked.get(at).copied().unwrap_or(false);
+        if hidden && !inside {
+            shown.push_str("[redacted]");
+        } else if !hidden {
+            shown.push(c);
+        }
+        inside = hidden;
+    }
+    shown
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
+    }
+}
+
+/// Keeps this process out of core dumps, and of the reach of other processes of the same user on Linux.
+pub fn stay_out_of_core_dumps() {
+    // A refusal changes nothing about what else there is to do.
+    #[cfg(unix)]
+    {
+        let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+        let _refused = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    }
+    // The limit does not bind where dumps go to a program.
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        let _refused = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
 

@@ -22,10 +22,12 @@ use crate::{
     portal::Fault,
     progress::Screen,
     roster, run, sandbox,
+    secret::stay_out_of_core_dumps,
 };
 
 /// Parses the command line and does what it says. Returns the exit status.
 pub fn execute(args: &[OsString]) -> u8 {
+    stay_out_of_core_dumps();
     let screen = Screen::new();
     let parsed = match cli::parse(args) {
         Ok(Ok(parsed)) => parsed,

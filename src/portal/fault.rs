@@ -111,6 +111,14 @@ impl Fault {
         }
     }
 
+    /// Masks what the portal said.
+    pub(super) fn mask(mut self, mask: impl FnOnce(&str) -> String) -> Self {
+        if let Self::Answered { body: ErrorBody::Envelope { message, .. }, .. } = &mut self {
+            *message = mask(message);
+        }
+        self
+    }
+
     /// The HTTP status, where one came.
     pub fn status(&self) -> Option<u16> {
         match self {

@@ -24,7 +24,7 @@ pub use self::{
 use crate::{
     origin::PortalAddress,
     pace::Refusal,
-    secret::Secret,
+    secret::{self, Secret},
     user::{Email, EmployeeType, UserId},
 };
 
@@ -245,6 +245,16 @@ impl Portal {
     pub async fn congratulate(&self, user: UserId, key: &str) -> Result<(), Fault> {
         let mut url = self.congratulations.clone();
         url.query_pairs_mut().append_pair("Userid", &user.to_string()).append_pair("Key", key);
+        self.send_congratulation(url).await.map_err(|fault| {
+            // What went wrong may tell the request back: the key as it is, and as it stood in the address. A word like
+            // `birthday` is no secret, but nobody misses it either.
+            let mut sent = self.congratulations.clone();
+            sent.query_pairs_mut().append_key_only(key);
+            fault.mask(|text| secret::mask(sent.query().unwrap_or_default(), &secret::mask(key, text)))
+        })
+    }
+
+    async fn send_congratulation(&self, url: Url) -> Result<(), Fault> {
         let request = self.writes.request(Method::POST, url).header(CONTENT_LENGTH, 0);
         let response = request.send().await.map_err(|error| fault_of(&error))?;
         let body = self.body_of_success(response, MAX_SMALL_BODY).await?;

@@ -1,55 +1,238 @@
 //! No secret is shown: not by any command, at any verbosity, whatever a portal echoes.
 
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    thread,
+};
+
 use crate::bench::{Bench, active, config};
 use onboard::sandbox::{Config, Sandbox};
 
+const KEY: &str = "sk-5f1d0c9b8a7e6f5d4c3b2a190817263544536271809fabcdef0123456789abcd";
+const MACHINE_KEY: &str = "Qx7vWZp2kJ-sKf93hdL0b.Tn5";
+
+/// Everything that was shown or written, to be searched.
+#[derive(Default)]
+struct Shown(String);
+
+impl Shown {
+    fn run(&mut self, bench: &Bench, args: &[&str], environment: &[(&str, &str)]) {
+        let output = bench.command(args).envs(environment.iter().copied()).output().expect("the program runs");
+        for bytes in [output.stdout, output.stderr] {
+            self.0.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    fn files(&mut self, folder: &Path) {
+        for entry in std::fs::read_dir(folder).expect("listed") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                self.files(&path);
+            } else {
+                self.0.push_str(&path.to_string_lossy());
+                self.0.push_str(&String::from_utf8_lossy(&std::fs::read(path).expect("read")));
+            }
+        }
+    }
+
+    #[track_caller]
+    fn holds_nothing_of(&self, secret: &str) {
+        for start in 0..=secret.len() - 8 {
+            let piece = &secret[start..start + 8];
+            let at = self.0.find(piece);
+            let around = at.map(|at| self.0.get(at.saturating_sub(200)..at + 80).unwrap_or(piece));
+            assert_eq!(around, None, "`{piece}` was shown");
+        }
+    }
+}
+
+const VERBOSITIES: [&[&str]; 6] =
+    [&["-q"], &[], &["-v"], &["-vv"], &["-vv", "--log-format", "json"], &["-vv", "--log-file", "log.txt"]];
+
 #[test]
-fn no_output_and_no_file_holds_a_key() {
+fn no_output_and_no_file_of_a_run_holds_a_key() {
     let bench = Bench::new();
     let users = active(8);
     bench.roster(&users);
-    let machine_key = "machine-key-of-the-portal-0123456789";
     let portal = Sandbox::start(Config {
-        machine_key: Some(machine_key.to_owned()),
+        machine_key: Some(MACHINE_KEY.to_owned()),
         faults: vec!["user:error:30%".parse().expect("a fault"), "link:forbid:#1".parse().expect("a fault")],
         ..config(&users)
     })
     .expect("a portal");
-    bench.write("machinekey", machine_key);
-    let mut shown = String::new();
-    for more in
-        [&["-q"][..], &[], &["-v"], &["-vv"], &["-vv", "--log-format", "json"], &["-vv", "--log-file", "log.txt"]]
-    {
+    bench.write("machinekey", MACHINE_KEY);
+    bench.key_of(&portal);
+    let origin = portal.origin();
+    let mut shown = Shown::default();
+    for more in VERBOSITIES {
         for key in [&[][..], &["--sign-with", "machinekey"]] {
-            let ended = bench.run(&portal, &[more, key].concat());
-            shown.push_str(&ended.out);
-            shown.push_str(&ended.err);
+            let run = ["run", "users.csv", "--portal", &origin, "--api-key-file", "key", "--events", "events.jsonl"];
+            shown.run(&bench, &[&run[..], more, key].concat(), &[]);
         }
     }
-    for args in [&["history"][..], &["history", "--users", "--format", "json"], &["plan", "users.csv"]] {
-        let ended = bench.onboard(args);
-        shown.push_str(&ended.out);
-        shown.push_str(&ended.err);
-    }
-    let key = portal.api_key().to_owned();
     std::fs::remove_file(bench.path("key")).expect("removed");
     std::fs::remove_file(bench.path("machinekey")).expect("removed");
-    for entry in walk(&bench.path("")) {
-        shown.push_str(&String::from_utf8_lossy(&std::fs::read(entry).expect("read")));
-    }
-    for start in 0..key.len() - 8 {
-        assert!(!shown.contains(&key[start..start + 8]), "a piece of the key was shown");
-    }
-    assert!(!shown.contains(machine_key) && !shown.contains("Key="));
+    shown.files(&bench.path(""));
+    shown.holds_nothing_of(portal.api_key());
+    shown.holds_nothing_of(MACHINE_KEY);
+    assert!(!shown.0.contains("Key="));
     // What is logged is there, so that the search searched something.
-    assert!(shown.contains("row settled") && shown.contains("answered"));
+    assert!(shown.0.contains("row settled") && shown.0.contains("answered") && shown.0.contains("already_sent"));
 }
 
-fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("listed") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() { found.extend(walk(&path)) } else { found.push(path) }
+/// What an echoing portal learned: keys that were signed for it, and whether a process list had the API key in it.
+#[derive(Default)]
+struct Learned {
+    signed: Vec<String>,
+    listed: bool,
+}
+
+/// Answers everything with an error that tells back what came, the key included; users are active where `lets_ask`.
+fn echo(mut stream: TcpStream, lets_ask: bool, learned: &Mutex<Learned>) {
+    let mut head = Vec::new();
+    let mut byte = [0; 1];
+    while stream.read(&mut byte).is_ok_and(|read| read == 1) {
+        head.push(byte[0]);
+        if !head.ends_with(b"\r\n\r\n") {
+            continue;
+        }
+        let text = String::from_utf8_lossy(&head).into_owned();
+        let path = text.split(' ').nth(1).unwrap_or_default();
+        if let Some((_, key)) = path.split_once("&Key=") {
+            learned.lock().expect("whole").signed.push(key.to_owned());
+        }
+        if process_list().contains(KEY) {
+            learned.lock().expect("whole").listed = true;
+        }
+        let (status, body) = match path.strip_prefix("/api/2.0/portal/users/") {
+            Some(id) if lets_ask && !id.contains('/') => (
+                200,
+                serde_json::json!({ "response": { "id": id, "isActive": true, "status": 1 }, "status": 0, "statusCode": 200 }),
+            ),
+            _ => {
+                let status = if path.starts_with("/api/2.0/people") { 403 } else { 400 };
+                let said = text.replace("\r\n", " ");
+                (
+                    status,
+                    serde_json::json!({ "error": { "message": said, "stack": said, "type": said }, "status": 1, "statusCode": status }),
+                )
+            }
+        };
+        let body = body.to_string();
+        let answer = format!("HTTP/1.1 {status} X\r\nX-Echo: {KEY}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+        head.clear();
     }
-    found
+}
+
+/// The command lines of all processes, where they can be read like that.
+fn process_list() -> String {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return String::new() };
+    let lines = processes.filter_map(|process| std::fs::read(process.ok()?.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).into_owned()).collect()
+}
+
+fn echoing(lets_ask: bool) -> (String, Arc<Mutex<Learned>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let learned = Arc::new(Mutex::new(Learned::default()));
+    let told = Arc::clone(&learned);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let told = Arc::clone(&told);
+            thread::spawn(move || echo(stream, lets_ask, &told));
+        }
+    });
+    (origin, learned)
+}
+
+#[test]
+fn no_command_shows_a_key_that_the_portal_tells_back() {
+    let bench = Bench::new();
+    let users = active(3);
+    bench.roster(&users);
+    bench.write("people.csv", "email,employee_type\nnew@example.com,User\n");
+    bench.write("old.csv", "user_id,employee_type\n66faa6e4-f133-11ea-b126-00ffeec8b4ef,User\n");
+    let mut shown = Shown::default();
+    for lets_ask in [false, true] {
+        let (origin, learned) = echoing(lets_ask);
+        let user = users[0].id.to_string();
+        for (number, more) in VERBOSITIES.into_iter().enumerate() {
+            bench.write("key", KEY);
+            bench.write("machinekey", MACHINE_KEY);
+            #[cfg(unix)]
+            for name in ["key", "machinekey"] {
+                let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+                std::fs::set_permissions(bench.path(name), owner).expect("changed");
+            }
+            // In turn: from a file, from a command, from the environment.
+            let (source, environment): (&[&str], &[(&str, &str)]) = match number % 3 {
+                0 => (&["--api-key-file", "key"], &[]),
+                1 => (&["--api-key-command", "cat key"], &[]),
+                _ => (&[], &[("ONBOARD_API_KEY", KEY)]),
+            };
+            let to = [&["--portal", &origin, "--timeout", "5s"], source].concat();
+            let asking: [&[&str]; 7] = [
+                &["run", "users.csv", "--retries", "0"],
+                &["run", "users.csv", "--retries", "0", "--sign-with", "machinekey", "--tenant", "1", "--report", "r.html"],
+                &["doctor"],
+                &["doctor", "--json"],
+                &["export"],
+                &["invite", "people.csv", "--yes"],
+                &["invite", "people.csv", "--yes", "--resend-pending"],
+            ];
+            for args in asking {
+                shown.run(&bench, &[args, &to, more].concat(), environment);
+            }
+            let alone: [&[&str]; 12] = [
+                &["plan", "users.csv", "--json"],
+                &["check", "users.csv"],
+                &["template"],
+                &["history"],
+                &["history", "--users", "--format", "json"],
+                &["history", &user],
+                &["settle", &user, "--as", "sent", "--portal", &origin],
+                &["report", "users.results.csv", "-o", "page.html", "--links"],
+                &["config"],
+                &["completions", "bash"],
+                &["man"],
+                &["run", "users.csv", "--sandbox", "-o", "tried.csv"],
+            ];
+            for args in alone {
+                shown.run(&bench, &[args, more].concat(), &[("ONBOARD_API_KEY", KEY), ("ONBOARD_PORTAL", &origin)]);
+            }
+            std::fs::remove_file(bench.path("key")).expect("removed");
+            std::fs::remove_file(bench.path("machinekey")).expect("removed");
+            shown.files(&bench.path(""));
+        }
+        let learned = learned.lock().expect("whole");
+        assert!(!learned.listed, "the key stood in a process list");
+        assert_eq!(lets_ask, learned.signed.iter().any(|key| key.contains('.')), "signed keys were sent where due");
+        for key in learned.signed.iter().filter(|key| key.contains('.')) {
+            shown.holds_nothing_of(key);
+        }
+    }
+    shown.holds_nothing_of(KEY);
+    shown.holds_nothing_of(MACHINE_KEY);
+    assert!(shown.0.contains("[redacted]"), "what was told back was shown, masked");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_crash_leaves_no_core_dump() {
+    let bench = Bench::new();
+    let mut child =
+        bench.command(&["sandbox", "--port", "0"]).stdout(std::process::Stdio::piped()).spawn().expect("started");
+    let mut first = [0; 1];
+    child.stdout.as_mut().expect("piped").read_exact(&mut first).expect("it serves");
+    let limits = std::fs::read_to_string(PathBuf::from(format!("/proc/{}/limits", child.id()))).expect("read");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("the limit");
+    assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
 }
