@@ -519,6 +519,8 @@ impl World {
                 Outcome::Unknown => assert!(had <= 1, "seed {seed}: two messages"),
                 other => assert_eq!(had, 0, "seed {seed}: told as {other}"),
             }
+            let stopped = job.halted().is_some() || job.closed().is_some();
+            assert!(stopped || end.outcome != Outcome::NotAttempted, "seed {seed}: row {number} was forgotten");
             if last {
                 let settled =
                     matches!(end.outcome, Outcome::Sent | Outcome::AlreadySent | Outcome::Unknown | Outcome::NotActive);

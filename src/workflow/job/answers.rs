@@ -213,14 +213,17 @@ impl Job<'_> {
         );
         if by_a_gate && !self.portal_speaks {
             self.suspects.push((row, fault));
-            self.judge_suspects();
         } else {
             self.unanswered(row, &fault, stamp);
         }
     }
 
-    /// Enough refusals by a gate, and no answer: it is about everybody.
-    fn judge_suspects(&mut self) {
+    /// Enough refusals by a gate, and no answer: it is about everybody. Looked at whatever came last, since that may
+    /// have been the last thing to come.
+    pub(super) fn judge_suspects(&mut self) {
+        if self.suspects.is_empty() {
+            return;
+        }
         let nothing_else =
             self.reads_in_flight == 0 && self.open == 0 && self.again.is_empty() && !self.links.pending();
         if u32::try_from(self.suspects.len()).unwrap_or(u32::MAX) < FIRST_QUESTIONS && !nothing_else {

@@ -148,11 +148,13 @@ impl Job<'_> {
         [again, poll, wait_end].into_iter().flatten().min()
     }
 
-    /// Looks at the clock: outages that last too long, users to look at again.
+    /// Looks at the clock, and at what came: outages that last too long, refusals that are about everybody, users to look
+    /// at again.
     pub fn tick(&mut self, stamp: Stamp) {
         if let Err(unreachable) = self.contact.check(stamp.now) {
             self.halt(Halt::Unreachable(unreachable));
         }
+        self.judge_suspects();
         let Some(wait) = self.policy.wait else { return };
         if self.waiting == 0 {
             return;
