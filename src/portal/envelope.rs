@@ -121,6 +121,11 @@ pub(super) fn accepted(body: &[u8]) -> Result<(), Unreadable> {
     if envelope.status_code == Some(200) { Ok(()) } else { Err("the envelope inside is not whole") }
 }
 
+/// An answer of which only that it is a success matters.
+pub(super) fn success(body: &[u8]) -> Result<(), Unreadable> {
+    envelope(body).map(drop)
+}
+
 /// The answer to a question for a link.
 pub(super) fn link(body: &[u8]) -> Result<LinkAnswer, Unreadable> {
     let Some(response) = envelope(body)?.response else { return Ok(LinkAnswer::NotPermitted) };

@@ -28,10 +28,14 @@ use crate::{
     user::{Email, EmployeeType, UserId},
 };
 
-/// The largest body that is read of an answer, decoded, in bytes; what is beyond is never fetched.
-pub const MAX_BODY: usize = 8 << 20;
+/// The largest body that is read of an answer to a question, decoded, in bytes; what is beyond is never fetched. A page
+/// of a hundred users in full is a tenth of it; what JSON of this size can become in memory is some sixty MiB.
+pub const MAX_BODY: usize = 2 << 20;
 /// The largest body that is read of an answer to a congratulation, or of one that is no success, in bytes.
 pub const MAX_SMALL_BODY: usize = 1 << 20;
+/// The largest body that is read of an answer to an invitation: it lists everybody who is pending
+/// (`docspace-contract.md` §7.1). Only its envelope is looked at.
+const MAX_LISTED_BODY: usize = 8 << 20;
 /// How many users a page of the listing holds at the most (`docspace-contract.md` §6.2).
 pub const PAGE_SIZE: u32 = 100;
 /// A connection that was idle for longer is not used for a congratulation (`reliability.md` Q12).
@@ -215,7 +219,11 @@ impl Portal {
         }
         let page = self.ask("/api/2.0/people/filter", &query).await?;
         let entries = page.as_array().ok_or(Fault::Unreadable("it is no list of users"))?;
-        Ok(entries.iter().filter_map(Member::read).collect())
+        let members: Vec<Member> = entries.iter().filter_map(Member::read).collect();
+        if members.is_empty() && !entries.is_empty() {
+            return Err(Fault::Unreadable("none of the entries of the listing is a user"));
+        }
+        Ok(members)
     }
 
     /// The member with this address; 404 where there is none (`docspace-contract.md` §6.1).
@@ -261,16 +269,16 @@ impl Portal {
         envelope::accepted(&body).map_err(Fault::Unreadable)
     }
 
-    /// Sends a JSON body by POST or PUT, for its `response` as it is (`docspace-contract.md` §7).
-    pub async fn submit(&self, method: Method, path: &str, json: String) -> Result<serde_json::Value, Fault> {
+    /// Sends a JSON body by POST or PUT (`docspace-contract.md` §7).
+    pub async fn submit(&self, method: Method, path: &str, json: String) -> Result<(), Fault> {
         let request = self
             .writes
             .request(method, self.address.join(path))
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(json);
         let response = request.send().await.map_err(|error| fault_of(&error))?;
-        let body = self.body_of_success(response, MAX_BODY).await?;
-        envelope::value(&body).map_err(Fault::Unreadable)
+        let body = self.body_of_success(response, MAX_LISTED_BODY).await?;
+        envelope::success(&body).map_err(Fault::Unreadable)
     }
 
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Fault> {

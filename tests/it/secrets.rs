@@ -179,7 +179,18 @@ fn no_command_shows_a_key_that_the_portal_tells_back() {
             let to = [&["--portal", &origin, "--timeout", "5s"], source].concat();
             let asking: [&[&str]; 7] = [
                 &["run", "users.csv", "--retries", "0"],
-                &["run", "users.csv", "--retries", "0", "--sign-with", "machinekey", "--tenant", "1", "--report", "r.html"],
+                &[
+                    "run",
+                    "users.csv",
+                    "--retries",
+                    "0",
+                    "--sign-with",
+                    "machinekey",
+                    "--tenant",
+                    "1",
+                    "--report",
+                    "r.html",
+                ],
                 &["doctor"],
                 &["doctor", "--json"],
                 &["export"],
