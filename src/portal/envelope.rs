@@ -27,6 +27,12 @@ impl InviteLink {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A link that no portal gave.
+    #[cfg(test)]
+    pub(crate) fn made_up(text: &str) -> Self {
+        Self(text.into())
+    }
 }
 
 impl std::fmt::Debug for InviteLink {

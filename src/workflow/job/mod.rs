@@ -372,3 +372,6 @@ fn may_have_been_sent(why: &str) -> String {
          again with --retry-unknown"
     )
 }
+
+#[cfg(test)]
+mod tests;
