@@ -321,9 +321,9 @@ impl Job<'_> {
     fn resolve(&mut self, row: u32, user: UserId, stamp: Stamp) -> bool {
         self.resolved.insert(row, user);
         let other = self.leader(user);
-        // A row whose id and address are not the same person's leads nobody.
+        // A row whose id and address are not the same person's leads nobody; one person may have two addresses.
         let disagrees = |other: &u32| self.email(*other).is_some_and(|theirs| self.email(row) != Some(theirs));
-        let other = other.or_else(|| self.resolved_rows.get(&user).copied()).filter(|other| !disagrees(other));
+        let other = other.filter(|other| !disagrees(other)).or_else(|| self.resolved_rows.get(&user).copied());
         let Some(other) = other else {
             self.resolved_rows.insert(user, row);
             return true;

@@ -172,6 +172,19 @@ fn a_later_row_that_already_moved_leads() {
 }
 
 #[test]
+fn two_addresses_of_one_person_are_congratulated_once() {
+    let rows = [by_address("ann"), by_address("anna")];
+    let mut job = one_by_one(&rows);
+    ask(&mut job, Call::Person(0), at(1));
+    ask(&mut job, Call::Person(1), at(1));
+    // A portal need not tell addresses.
+    job.account_came(0, Ok(active(3)), at(1));
+    job.account_came(1, Ok(active(3)), at(1));
+    assert_eq!([(); 2].map(|()| send(&mut job, at(1))), [Some(0), None]);
+    assert_eq!(outcome(&job, 1), Some(Outcome::Duplicate));
+}
+
+#[test]
 fn a_row_whose_id_and_address_disagree_leads_nobody() {
     let rows = [by_both(3, "eve"), by_address("ann")];
     let mut job = one_by_one(&rows);
