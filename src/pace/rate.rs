@@ -80,6 +80,8 @@ mod tests {
             let rate: Rate = text.parse().expect(text);
             assert_eq!(rate, Rate { requests, window: Duration::from_millis(ms) });
             assert_eq!(rate.to_string(), shown);
+            let a_second = f64::from(requests) * 1000.0 / f64::from(u32::try_from(ms).expect("small"));
+            assert!((rate.per_second() - a_second).abs() < 1e-9, "{text}");
         }
         for text in ["", "1500", "0/min", "-1/min", "1500/", "1500/parsec", "/min", "1.5/s", "5/-6s", "5/0s", "5/48h"] {
             assert_eq!(text.parse::<Rate>(), Err(NotARate), "{text}");

@@ -130,6 +130,11 @@ mod tests {
         assert_eq!(limiter(&daily), Some(Limiter::Daily));
         let lowered = [("x-ratelimit-limit", "300"), ("retry-after", "3600"), ("x-ratelimit-reset", "1795467600")];
         assert_eq!(limiter(&lowered), Some(Limiter::Daily));
+        assert_eq!(limiter(&[("x-ratelimit-limit", "300"), ("x-ratelimit-reset", "1795467600")]), Some(Limiter::Daily));
+        for in_flight in ["15", "50"] {
+            let headers = [("x-ratelimit-limit", in_flight), ("retry-after", "2"), ("x-ratelimit-reset", "1795467600")];
+            assert_eq!(refusal(429, &headers).map(|refusal| refusal.limiter), Some(Limiter::InFlight), "{in_flight}");
+        }
         assert_eq!(limiter(&[("x-ratelimit-limit", "1500"), ("retry-after", "2")]), Some(Limiter::Window));
         assert_eq!(limiter(&[]), Some(Limiter::Unsaid));
         assert_eq!(refusal(500, &[("retry-after", "2")]), None);

@@ -72,3 +72,34 @@ impl fmt::Debug for Spread {
         f.debug_struct("Spread").field("burst", &self.burst).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Moment {
+        Moment::START + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn after_a_lull_a_few_leave_at_once_and_then_one_each_interval() {
+        let mut spread = Spread::new(Duration::from_millis(100), 4);
+        for _ in 0..4 {
+            assert_eq!(spread.admit(ms(1000)), Ok(()));
+        }
+        assert_eq!(spread.admit(ms(1000)), Err(ms(1100)));
+        assert_eq!(spread.admit(ms(1099)), Err(ms(1100)));
+        assert_eq!(spread.admit(ms(1100)), Ok(()));
+        assert_eq!(spread.admit(ms(1100)), Err(ms(1200)));
+    }
+
+    #[test]
+    fn a_new_interval_lets_nothing_catch_up() {
+        let mut spread = Spread::new(Duration::from_millis(100), 4);
+        assert_eq!(spread.admit(ms(1000)), Ok(()));
+        spread.set_interval(Duration::from_millis(20));
+        assert_eq!(spread.admit(ms(1000)), Ok(()));
+        assert_eq!(spread.admit(ms(1000)), Err(ms(1020)));
+        assert_eq!(spread.admit(ms(1020)), Ok(()));
+    }
+}

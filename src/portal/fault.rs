@@ -199,6 +199,60 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_says_what_happened_and_keeps_the_status() {
+        let envelope = |message: &str| ErrorBody::Envelope { message: message.into(), passing: false };
+        let answered = |status, body| Fault::Answered { status, body };
+        let refusal = Refusal { limiter: pace::Limiter::Unsaid, limit: None, retry_after: None };
+        let gateway = " (its web server could not reach the portal behind it)";
+        for (fault, shown, status) in [
+            (
+                Fault::NotSent { why: "no route".into(), for_good: false },
+                "the portal cannot be reached: no route",
+                None,
+            ),
+            (Fault::Lost(Loss::TimedOut), "no answer within the time limit", None),
+            (Fault::Lost(Loss::Broke), "the connection broke before the answer was complete", None),
+            (Fault::Refused(refusal), "the portal refused it for now (too many requests)", None),
+            (answered(403, envelope("Not now")), "the portal answered 403 (\"Not now\")", Some(403)),
+            (answered(403, envelope("")), "the portal answered 403", Some(403)),
+            (answered(404, ErrorBody::Empty), "the portal answered 404", Some(404)),
+            (
+                answered(400, ErrorBody::Validation),
+                "the portal answered 400 (it could not read a parameter)",
+                Some(400),
+            ),
+            (answered(503, envelope("Soon")), "the portal answered 503 (\"Soon\")", Some(503)),
+            (answered(502, ErrorBody::Other), &format!("the portal answered 502{gateway}"), Some(502)),
+            (
+                Fault::Redirected { status: 302, host: "https://sso.example".into() },
+                "the portal answered 302, a redirect to https://sso.example",
+                Some(302),
+            ),
+            (Fault::Unreadable("it is not JSON"), "the portal answered 200, but it is not JSON", Some(200)),
+        ] {
+            assert_eq!((fault.to_string().as_str(), fault.status()), (shown, status));
+        }
+    }
+
+    /// Only what certainly never left takes no slot, and only what was answered frees its place at once.
+    #[test]
+    fn the_limits_see_each_end_for_what_it_may_have_cost() {
+        let refusal = Refusal { limiter: pace::Limiter::Daily, limit: Some(10_000), retry_after: None };
+        for (fault, ending) in [
+            (Fault::NotSent { why: String::new(), for_good: true }, pace::Ending::NeverLeft),
+            (Fault::Lost(Loss::Broke), pace::Ending::GivenUp),
+            (Fault::Lost(Loss::TimedOut), pace::Ending::GivenUp),
+            (Fault::Refused(refusal.clone()), pace::Ending::Refused(refusal)),
+            (answered(500), pace::Ending::Answered),
+            (Fault::Unreadable("it breaks off"), pace::Ending::Answered),
+            (Fault::Redirected { status: 302, host: String::new() }, pace::Ending::Answered),
+        ] {
+            assert_eq!(Fault::for_the_limits(Some(&fault)), ending, "{fault}");
+        }
+        assert_eq!(Fault::for_the_limits(None), pace::Ending::Answered);
+    }
+
+    #[test]
     fn a_location_is_shown_by_its_origin_only() {
         assert_eq!(shown_host("https://other.example/x?Key=secret"), "https://other.example");
         assert_eq!(shown_host("/login"), "another path of the same host");

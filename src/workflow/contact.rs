@@ -138,4 +138,27 @@ mod tests {
         contact.answered();
         assert!(contact.open(at(126)) && contact.down().is_none());
     }
+
+    #[test]
+    fn probes_are_a_few_seconds_apart_at_most_and_end_with_the_outage() {
+        let (mut contact, mut backoff) = (Contact::new(0, Duration::from_secs(120)), Backoff::new(1));
+        contact.answered();
+        assert_eq!(contact.wake(), None);
+        let mut now = at(5);
+        for tries in 0.. {
+            assert!(contact.failed("refused", now, &mut backoff).is_ok(), "{now:?}");
+            let wake = contact.wake().expect("another probe");
+            assert!(wake > now && wake <= (now + MAX_PAUSE).min(at(125)), "{wake:?} after {now:?}");
+            assert_eq!(contact.down(), Some((at(5), "refused")));
+            if wake == at(125) {
+                assert!(tries > 20, "{tries}");
+                break;
+            }
+            assert!(!contact.open(now) && contact.open(wake));
+            contact.leaving();
+            assert_eq!(contact.wake(), None, "only its answer can change anything");
+            now = wake;
+        }
+        assert!(contact.check(at(125)).is_err());
+    }
 }

@@ -135,3 +135,56 @@ fn not_permitted(kind: EmployeeType) -> String {
     };
     format!("this key may not invite {kind}: {who}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_is_asked_for_once_and_only_where_a_row_has_it() {
+        let mut links = Links::default();
+        assert_eq!((links.next(), links.pending(), links.progress()), (None, false, (0, 0)));
+        for kind in [EmployeeType::RoomAdmin, EmployeeType::Guest, EmployeeType::RoomAdmin] {
+            links.need(kind);
+        }
+        assert_eq!((links.next(), links.progress()), (Some(EmployeeType::Guest), (0, 2)));
+        links.asked(EmployeeType::Guest);
+        assert_eq!(links.next(), Some(EmployeeType::RoomAdmin));
+        links.asked(EmployeeType::RoomAdmin);
+        assert_eq!((links.next(), links.pending()), (None, true));
+        links.known(EmployeeType::Guest, LinkAnswer::Link(InviteLink::made_up("https://p.example/g")));
+        assert_eq!((links.pending(), links.progress()), (true, (1, 2)));
+        assert_eq!([1, 2, 3].map(|_| links.failed_once_more(EmployeeType::RoomAdmin)), [1, 2, 3]);
+        assert_eq!(links.reason(EmployeeType::RoomAdmin), Some("the run stopped before it was there"));
+        links.known(EmployeeType::RoomAdmin, LinkAnswer::NotPermitted);
+        links.need(EmployeeType::Guest);
+        assert_eq!((links.next(), links.pending(), links.progress()), (None, false, (2, 2)));
+        assert_eq!(links.link(EmployeeType::Guest).map(InviteLink::as_str), Some("https://p.example/g"));
+        assert_eq!((links.link(EmployeeType::RoomAdmin), links.reason(EmployeeType::Guest)), (None, None));
+    }
+
+    #[test]
+    fn a_missing_link_says_who_can_have_it_or_what_went_wrong() {
+        for (kind, who) in [
+            (EmployeeType::DocSpaceAdmin, "this key may not invite DocSpaceAdmin: only the portal's owner can"),
+            (EmployeeType::RoomAdmin, "this key may not invite RoomAdmin: the owner and DocSpace admins can"),
+            (EmployeeType::Guest, "this key may not invite Guest: the owner, DocSpace admins and room admins can"),
+        ] {
+            let mut links = Links::default();
+            links.known(kind, LinkAnswer::NotPermitted);
+            assert_eq!(links.reason(kind), Some(who));
+        }
+        let envelope = ErrorBody::Envelope { message: String::new(), passing: false };
+        for (status, body, why) in [
+            (403, envelope, "the portal refuses User links to this key"),
+            (403, ErrorBody::Empty, "the portal answered 403"),
+            (400, ErrorBody::Validation, "the portal does not know the employee type User"),
+            (500, ErrorBody::Other, "the portal answered 500"),
+        ] {
+            let mut links = Links::default();
+            links.gave_up(EmployeeType::User, &Fault::Answered { status, body });
+            let reason = links.reason(EmployeeType::User).expect("a reason");
+            assert!(reason.starts_with(why), "{reason}");
+        }
+    }
+}

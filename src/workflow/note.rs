@@ -60,3 +60,21 @@ impl Notes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_that_rows_share_are_kept_once_and_shown_as_they_were() {
+        let mut notes = Notes::default();
+        let (one, other) = (notes.text("it broke"), notes.text("it was lost"));
+        assert_eq!(notes.text("it broke"), one);
+        assert_ne!(one, other);
+        assert_eq!((notes.show(one), notes.show(other)), ("it broke".into(), "it was lost".into()));
+        assert_eq!(notes.show(Note::None), "");
+        let accepted = notes.accepted(Timestamp::UNIX_EPOCH, "r1");
+        assert_eq!(notes.show(accepted), "accepted 1970-01-01 00:00:00 UTC by run r1");
+        assert_eq!(notes.texts.len(), 3);
+    }
+}

@@ -120,6 +120,7 @@ mod tests {
                 Advice::Page(start) => {
                     survey.asked();
                     pages += 1;
+                    assert!(pages <= users, "the listing is over");
                     let left = users.saturating_sub(start).div_ceil(100);
                     open -= share(open, left);
                     survey.came(users, usize::try_from(users.saturating_sub(start).min(100)).expect("a page"));
@@ -134,6 +135,57 @@ mod tests {
     fn a_small_roster_on_a_large_portal_is_asked_for_one_by_one() {
         assert_eq!(requests(30, 20_000), (1, 29));
         assert_eq!(requests(1, 20_000), (0, 1));
+        assert_eq!(requests(2, 20_000), (1, 1));
+    }
+
+    /// A survey whose first page told of so many users.
+    fn paging(total: u64) -> Survey {
+        let mut survey = Survey::Unasked;
+        assert_eq!((survey.advise(9999), survey.in_flight()), (Advice::Page(0), 0));
+        survey.asked();
+        assert_eq!((survey.advise(9999), survey.in_flight()), (Advice::Wait, 1));
+        survey.came(total, 100);
+        survey
+    }
+
+    #[test]
+    fn pages_that_are_on_their_way_are_waited_for() {
+        let mut survey = paging(300);
+        for start in [100, 200] {
+            assert_eq!(survey.advise(50), Advice::Page(start));
+            survey.asked();
+        }
+        assert_eq!((survey.advise(50), survey.in_flight()), (Advice::Wait, 2));
+        survey.came(300, 100);
+        assert_eq!((survey.advise(50), survey.in_flight()), (Advice::Wait, 1));
+        survey.came(300, 100);
+        assert_eq!((survey.advise(50), survey.in_flight()), (Advice::OneByOne, 0));
+    }
+
+    #[test]
+    fn what_is_no_dearer_one_by_one_is_asked_so() {
+        assert_eq!(paging(300).advise(3), Advice::Page(100));
+        assert_eq!(paging(300).advise(2), Advice::OneByOne);
+        assert_eq!(paging(100).advise(50), Advice::OneByOne, "there is no further page");
+    }
+
+    #[test]
+    fn an_empty_page_is_the_last_and_a_listing_with_a_hole_is_left() {
+        let mut survey = paging(900);
+        survey.asked();
+        survey.came(900, 0);
+        assert_eq!(survey.advise(500), Advice::OneByOne);
+        let mut survey = paging(900);
+        survey.asked();
+        survey.asked();
+        survey.failed();
+        assert_eq!((survey.advise(500), survey.in_flight()), (Advice::Wait, 1));
+        survey.failed();
+        assert_eq!((survey.advise(500), survey.in_flight()), (Advice::OneByOne, 0));
+        let mut survey = Survey::Unasked;
+        survey.asked();
+        survey.failed();
+        assert_eq!((survey.advise(500), survey.in_flight()), (Advice::OneByOne, 0));
     }
 
     #[test]
