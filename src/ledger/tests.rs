@@ -115,6 +115,50 @@ async fn a_person_may_ask_to_send_again() {
 }
 
 #[tokio::test]
+async fn a_person_may_let_an_unknown_go_but_not_one_that_is_on_its_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let retry = Intent { supersedes: Supersedes { sent: false, unknown: true }, ..intent(ANN) };
+    let (ledger, _) = record(open(&path), ANN, None).await;
+    let (ledger, held) = record_as(ledger, retry, None).await;
+    assert!(matches!(held, Intended::Held(Held::Unknown { reason, .. }) if reason == "it is on its way"));
+    drop(ledger);
+    // Its run is dead: now nobody knows.
+    let (ledger, again) = record_as(open(&path), retry, Some(Ending::Unknown { reason: "lost".into() })).await;
+    assert!(matches!(again, Intended::Open(_)));
+    let (_, once_more) = record_as(ledger, retry, None).await;
+    assert!(matches!(once_more, Intended::Open(_)));
+}
+
+#[tokio::test]
+async fn intents_of_a_dead_run_are_counted_and_the_others_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ledger, _) = record(open(&folder.path().join("ledger.db")), ANN, Some(Ending::Sent)).await;
+    let (ledger, _) = record(ledger, BEN, None).await;
+    let (mut ledger, _) = record(ledger, [3; 16], None).await;
+    assert_eq!(ledger.recover(at(3)).expect("recovered"), 2);
+    assert_eq!(ledger.recover(at(4)).expect("recovered"), 0);
+    assert!(matches!(ledger.held(Mail::Congratulation, ANN), Ok(Some(Held::Sent { .. }))));
+    assert!(
+        matches!(ledger.held(Mail::Congratulation, BEN), Ok(Some(Held::Unknown { at: when, .. })) if when == at(3))
+    );
+    assert_eq!(ledger.held(Mail::Invitation, BEN).expect("asked"), None, "another kind of mail");
+}
+
+#[tokio::test]
+async fn whether_anything_was_ever_accepted_is_known_for_each_portal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ledger, _) = record(open(&folder.path().join("ledger.db")), ANN, None).await;
+    assert!(!ledger.has_sent().expect("asked"));
+    let (mut ledger, _) = record(ledger, BEN, Some(Ending::Sent)).await;
+    assert!(ledger.has_sent().expect("asked"));
+    ledger.turn_to(&origin("https://new.example"), &[]).expect("turned");
+    assert!(!ledger.has_sent().expect("asked"));
+    ledger.turn_to(&origin("https://new.example"), &[origin("https://p.example")]).expect("turned");
+    assert!(ledger.has_sent().expect("asked"));
+}
+
+#[tokio::test]
 async fn records_under_another_origin_are_found_and_joined() {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut ledger, _) = record(open(&folder.path().join("ledger.db")), ANN, Some(Ending::Sent)).await;
@@ -127,6 +171,39 @@ async fn records_under_another_origin_are_found_and_joined() {
     assert_eq!(ledger.elsewhere([UserId::from_bytes(ANN)].into_iter()).expect("asked"), None);
     let (_, held) = record(ledger, ANN, None).await;
     assert!(matches!(held, Intended::Held(Held::Sent { .. })));
+}
+
+#[tokio::test]
+async fn what_was_tried_on_the_embedded_portal_says_nothing_about_a_real_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut ledger = open(&folder.path().join("ledger.db"));
+    ledger.turn_to(&Origin::of_sandbox(), &[]).expect("turned");
+    begin(&mut ledger, at(1));
+    let (mut ledger, _) = record(ledger, ANN, Some(Ending::Sent)).await;
+    ledger.turn_to(&origin("https://p.example"), &[]).expect("turned");
+    assert_eq!(ledger.elsewhere([UserId::from_bytes(ANN)].into_iter()).expect("asked"), None);
+    begin(&mut ledger, at(2));
+    let (mut ledger, _) = record(ledger, ANN, Some(Ending::Sent)).await;
+    assert_eq!(ledger.elsewhere([UserId::from_bytes(ANN)].into_iter()).expect("asked"), None, "this portal's own");
+    ledger.turn_to(&origin("https://new.example"), &[]).expect("turned");
+    let found = ledger.elsewhere([UserId::from_bytes(ANN)].into_iter()).expect("asked");
+    assert_eq!(found.map(|(origin, _)| origin), Some("https://p.example".to_owned()));
+}
+
+#[tokio::test]
+async fn a_ledger_can_be_looked_at_while_a_run_writes_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let recorder = Recorder::start(open(&path)).expect("a thread");
+    recorder.intend(vec![intent(ANN)]).await.expect("recorded");
+    let mut seen = Ledger::look(&path).expect("a look");
+    assert_eq!(seen.path(), path);
+    assert_eq!(seen.held(Mail::Congratulation, ANN).expect("asked"), None, "turned to no portal");
+    seen.look_at(&origin("https://other.example"), &[]).expect("turned");
+    assert_eq!(seen.held(Mail::Congratulation, ANN).expect("asked"), None);
+    seen.look_at(&origin("https://other.example"), &[origin("https://p.example")]).expect("turned");
+    assert!(matches!(seen.held(Mail::Congratulation, ANN), Ok(Some(Held::Unknown { .. }))));
+    assert!(seen.recover(at(9)).is_err(), "whoever looks writes nothing");
 }
 
 #[tokio::test]
@@ -146,8 +223,14 @@ async fn the_days_writes_are_counted_over_a_rolling_day() {
     let daily = ledger.daily_use(Some([7; 8]), at(10)).expect("counted");
     assert_eq!(daily, DailyUse { count: 4, frees_at: Some(at(86_401)) });
     assert_eq!(ledger.daily_use(Some([8; 8]), at(10)).expect("counted").count, 0, "another account");
+    assert_eq!(ledger.daily_use(None, at(10)).expect("counted").count, 4, "whosever account");
+    assert_eq!(ledger.daily_use(Some([7; 8]), at(86_400)).expect("counted").count, 4);
+    let freed = ledger.daily_use(Some([7; 8]), at(86_401)).expect("counted");
+    assert_eq!(freed, DailyUse { count: 0, frees_at: None }, "free when it was said to be");
     assert_eq!(ledger.daily_use(Some([7; 8]), at(86_402)).expect("counted").count, 0, "a day later");
     assert_eq!(ledger.daily_use(Some([7; 8]), at(-1000)).expect("counted").count, 4, "a clock that was set back");
+    ledger.turn_to(&origin("https://other.example"), &[]).expect("turned");
+    assert_eq!(ledger.daily_use(None, at(10)).expect("counted").count, 0, "another portal");
 }
 
 #[tokio::test]
@@ -169,6 +252,42 @@ async fn a_run_knows_what_an_earlier_one_used_of_the_window() {
     ledger.end_run(at(35), 0, 200, &Tally::default()).expect("ended");
     assert_eq!(used(&ledger, at(40)), [(20, 64), (10, 64), (5, 64), (5, 8)]);
     assert_eq!(used(&ledger, at(500)), []);
+}
+
+#[tokio::test]
+async fn what_each_of_several_runs_used_of_the_window_is_told_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let reserve = async |ledger, blocks: &[(u64, i64)]| -> Ledger {
+        let recorder = Recorder::start(ledger).expect("a thread");
+        for (upto, second) in blocks {
+            recorder.reserve(*upto, at(*second)).await.expect("reserved");
+        }
+        recorder.finish().await.0.expect("given back")
+    };
+    let used = |ledger: &Ledger, now| -> Vec<(u64, u32)> {
+        let recent = ledger.recent_use(Duration::from_secs(60), now).expect("asked");
+        recent.iter().map(|used| (used.age.as_secs(), used.count)).collect()
+    };
+    let ledger = open(&folder.path().join("ledger.db"));
+    let mut ledger = reserve(ledger, &[(64, 0), (128, 10), (192, 20)]).await;
+    ledger.end_run(at(30), 0, 70, &Tally::default()).expect("ended");
+    // Beginning another forgets nothing of it.
+    begin(&mut ledger, at(31));
+    assert_eq!(used(&ledger, at(31)), [(11, 64), (1, 6)]);
+    let ledger = reserve(ledger, &[(64, 32), (128, 33)]).await;
+    assert_eq!(used(&ledger, at(40)), [(20, 64), (10, 6), (0, 64), (0, 64)]);
+    // A second longer than the window, for clocks that disagree.
+    assert_eq!(used(&ledger, at(80)), [(60, 64), (50, 6), (0, 64), (0, 64)]);
+    assert_eq!(used(&ledger, at(81)), [(51, 6), (0, 64), (0, 64)]);
+    // Killed: what it reserved last may have left just now, but not for ever.
+    assert_eq!(used(&ledger, at(152)), [(0, 64)]);
+    assert_eq!(used(&ledger, at(153)), []);
+    // No portal's window is longer than a day, and what is older is not kept.
+    let ever = |ledger: &Ledger| ledger.recent_use(Duration::from_secs(864_000), at(86_500)).expect("asked").len();
+    let mut ledger = ledger;
+    assert_eq!(ever(&ledger), 4);
+    begin(&mut ledger, at(86_500));
+    assert_eq!(ever(&ledger), 0);
 }
 
 #[test]
@@ -198,6 +317,43 @@ fn what_is_no_ledger_is_refused_untouched() {
 }
 
 #[test]
+fn a_database_is_a_ledger_only_by_its_own_marks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ours: i64 = {
+        let path = folder.path().join("ours.db");
+        drop(open(&path));
+        let db = Connection::open(&path).expect("opened");
+        db.query_row("PRAGMA application_id", [], |row| row.get(0)).expect("a mark")
+    };
+    for (number, (application, version, table)) in
+        [(0, 3, false), (5, 0, false), (ours, 0, false), (ours, 0, true), (0, 1, true), (5, 1, true)]
+            .into_iter()
+            .enumerate()
+    {
+        let path = folder.path().join(format!("{number}.db"));
+        let db = Connection::open(&path).expect("made");
+        db.pragma_update(None, "application_id", application).expect("marked");
+        db.pragma_update(None, "user_version", version).expect("marked");
+        if table {
+            db.execute_batch("CREATE TABLE x (y)").expect("made");
+        }
+        drop(db);
+        let before = fs::read(&path).expect("read");
+        let lock = Lock::try_acquire(&path, "a test", at(0)).expect("a lock").expect("free");
+        let refused = Ledger::open(&lock, false).map(drop).expect_err("refused");
+        assert!(matches!(refused, LedgerError::NotALedger(_)), "{application} {version} {table}: {refused}");
+        assert!(matches!(Ledger::look(&path), Err(LedgerError::NotALedger(_))));
+        assert_eq!(fs::read(&path).expect("read"), before, "untouched");
+    }
+    // Nor is one that only begins as a database does.
+    let garbled = folder.path().join("garbled.db");
+    fs::write(&garbled, [&b"SQLite format 3\0"[..], &[0xff; 4096]].concat()).expect("written");
+    let refused = Ledger::look(&garbled).map(drop).expect_err("refused");
+    assert!(matches!(refused, LedgerError::NotALedger(_)), "{refused}");
+    assert!(refused.to_string().contains("garbled.db"), "{refused}");
+}
+
+#[test]
 fn one_run_at_a_time_and_a_dead_one_blocks_nobody() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ledger.db");
@@ -206,6 +362,33 @@ fn one_run_at_a_time_and_a_dead_one_blocks_nobody() {
     assert!(holder.to_string().contains("users.csv"), "{holder}");
     drop(lock);
     assert!(Lock::try_acquire(&path, "other.csv", at(2)).expect("asked").is_ok());
+}
+
+#[test]
+fn whoever_holds_the_lock_without_saying_who_is_another_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = fs::File::create(folder.path().join("ledger.db.lock")).expect("made");
+    file.try_lock().expect("locked");
+    let holder =
+        Lock::try_acquire(&folder.path().join("ledger.db"), "a test", at(0)).expect("asked").expect_err("held");
+    assert_eq!(holder.to_string(), "another run");
+}
+
+#[test]
+fn another_run_is_waited_for_saying_so_once_and_not_for_ever() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let mut held = Some(Lock::try_acquire(&path, "users.csv", at(0)).expect("a lock").expect("free"));
+    let late = Lock::wait_for(&path, "other.csv", Duration::ZERO, |_| ()).expect_err("in use");
+    assert!(matches!(&late, LedgerError::InUse { .. }) && late.to_string().contains("users.csv"), "{late}");
+    let mut said = Vec::new();
+    let lock = Lock::wait_for(&path, "other.csv", Duration::from_secs(10), |text| {
+        said.push(text.to_owned());
+        // Waited for; then the other one ends.
+        drop(held.take());
+    });
+    assert_eq!(lock.expect("free").path(), fs::canonicalize(folder.path()).expect("a folder").join("ledger.db"));
+    assert!(matches!(said.as_slice(), [once] if once.contains("users.csv")), "{said:?}");
 }
 
 #[cfg(unix)]
@@ -236,6 +419,41 @@ async fn a_full_disk_stops_everything_before_anything_is_sent() {
     let many = (0..200).map(|number| intent([number; 16])).collect();
     assert!(matches!(recorder.intend(many).await, Err(LedgerError::Broken { .. })));
     assert!(matches!(recorder.intend(vec![intent(ANN)]).await, Err(LedgerError::Stopped(_))));
+}
+
+/// What was handed in with it, before it and after it: nothing of it is on record, and nothing of it may be sent.
+#[tokio::test]
+async fn a_group_that_fails_is_taken_back_as_a_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let ledger = open(&path);
+    let no_ben = "CREATE TEMP TRIGGER no_ben BEFORE INSERT ON attempt WHEN new.subject = x'02020202020202020202020202020202' \
+                  BEGIN SELECT RAISE(ABORT, 'not this one'); END";
+    ledger.connection.execute_batch(no_ben).expect("made");
+    let recorder = Recorder::start(ledger).expect("a thread");
+    let Intended::Open(ann) = recorder.intend(vec![intent(ANN)]).await.expect("recorded").remove(0) else {
+        panic!("nobody holds her")
+    };
+    // While somebody else writes, everything waits, and so forms groups.
+    let other = Connection::open(&path).expect("opened");
+    other.execute_batch("BEGIN IMMEDIATE").expect("begun");
+    let first = recorder.reserve(64, at(1));
+    let with_ben = recorder.intend(vec![intent([3; 16]), intent(BEN), intent([4; 16])]);
+    recorder.conclude(ann, Ending::Sent, Some(200), at(2));
+    let last = recorder.reserve(128, at(3));
+    other.execute_batch("ROLLBACK").expect("ended");
+    drop(first.await);
+    assert!(matches!(with_ben.await, Err(LedgerError::Broken { .. })));
+    assert!(last.await.is_err());
+    assert!(matches!(recorder.intend(vec![intent([5; 16])]).await, Err(LedgerError::Stopped(_))));
+    let (ledger, result) = recorder.finish().await;
+    assert!(matches!(result, Err(LedgerError::Stopped(_))));
+    assert!(ledger.expect("given back").connection.is_autocommit(), "nothing of it is left open");
+    let ledger = open(&path);
+    for subject in [BEN, [3; 16], [4; 16], [5; 16]] {
+        assert_eq!(ledger.held(Mail::Congratulation, subject).expect("asked"), None);
+    }
+    assert!(matches!(ledger.held(Mail::Congratulation, ANN), Ok(Some(Held::Unknown { .. }))), "not recorded as sent");
 }
 
 #[test]
