@@ -1,9 +1,6 @@
 //! Time as the decisions know it: counted from the run's start, handed in by whoever asks.
 
-use std::{
-    ops::{Add, Sub},
-    time::Duration,
-};
+use std::{ops::Add, time::Duration};
 
 /// A moment of a run, counted from its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,13 +26,5 @@ impl Add<Duration> for Moment {
 
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration))
-    }
-}
-
-impl Sub<Duration> for Moment {
-    type Output = Self;
-
-    fn sub(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(duration))
     }
 }
