@@ -213,13 +213,13 @@ impl Job<'_> {
         );
         if by_a_gate && !self.portal_speaks {
             self.suspects.push((row, fault));
+            self.judge_suspects();
         } else {
             self.unanswered(row, &fault, stamp);
         }
     }
 
-    /// Enough refusals by a gate, and no answer: it is about everybody. Looked at whatever came last, since that may
-    /// have been the last thing to come.
+    /// Enough refusals by a gate, and no answer: it is about everybody.
     pub(super) fn judge_suspects(&mut self) {
         if self.suspects.is_empty() {
             return;

@@ -154,6 +154,7 @@ impl Job<'_> {
         if let Err(unreachable) = self.contact.check(stamp.now) {
             self.halt(Halt::Unreachable(unreachable));
         }
+        // What came last may have been no status, but what their verdict waited for.
         self.judge_suspects();
         let Some(wait) = self.policy.wait else { return };
         if self.waiting == 0 {

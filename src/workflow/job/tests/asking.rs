@@ -242,6 +242,23 @@ fn a_small_roster_that_is_refused_as_a_whole_ends_the_run_once_nothing_else_can_
 }
 
 #[test]
+fn refusals_of_everybody_are_judged_also_where_a_link_comes_last() {
+    let rows = rows(2);
+    let mut job = job(&rows, Policy { retries: 0, ..POLICY });
+    ask(&mut job, LINK, at(0));
+    ask(&mut job, Call::Page(0), at(0));
+    fail(&mut job, Call::Page(0), status(500), at(1));
+    while let Some(call) = job.peek_read(at(30).now) {
+        job.take_read(call);
+        fail(&mut job, call, Fault::Unreadable("it is not JSON"), at(30));
+    }
+    assert_eq!(job.halted(), None, "the link is on its way");
+    fail(&mut job, LINK, Fault::Unreadable("it is not JSON"), at(31));
+    job.tick(at(31));
+    assert_eq!(job.halted(), Some(&Halt::NotAPortal { why: "it is not JSON".into() }));
+}
+
+#[test]
 fn one_answer_makes_refusals_personal() {
     let rows = rows(20);
     let mut job = silent_start(&rows, Policy { retries: 0, ..POLICY });
