@@ -198,20 +198,25 @@ pub fn write<'a>(
     match target {
         Target::Stdout => {
             let mut out = BufWriter::new(io::stdout().lock());
-            rows(roster, &mut out, row).and_then(|()| out.flush()).map_err(ResultsError::Stdout)
+            write_to(roster, &mut out, row).and_then(|()| out.flush()).map_err(ResultsError::Stdout)
         }
-        Target::Path(path) => write_whole(path, |out| rows(roster, out, row))
+        Target::Path(path) => write_whole(path, |out| write_to(roster, out, row))
             .map_err(|source| ResultsError::Unwritable { path: path.clone(), source }),
     }
 }
 
-fn rows<'a>(roster: &Roster, out: &mut dyn Write, mut row: impl FnMut(usize) -> RowResult<'a>) -> io::Result<()> {
+/// Writes the results, as they are in their file, to wherever they go.
+pub fn write_to<'a>(
+    roster: &Roster,
+    out: &mut dyn Write,
+    mut row: impl FnMut(usize) -> RowResult<'a>,
+) -> io::Result<()> {
     if roster.has_bom() {
         out.write_all(b"\xef\xbb\xbf")?;
     }
     let columns = roster.columns();
     let mut writer = csv::Writer::from_writer(out);
-    let names = columns.passed.iter().map(|(_, name)| neutralised_once(name, roster.is_results()));
+    let names = columns.passed.iter().map(|(_, name)| neutralise(name));
     for name in COLUMNS.iter().map(|name| Cow::Borrowed(*name)).chain(names) {
         writer.write_field(name.as_bytes())?;
     }
@@ -320,6 +325,29 @@ mod tests {
         assert!(first.starts_with('\u{feff}') && first.contains("''=a") && first.contains("'-b"));
         let second = results_of(folder.path(), first.as_bytes(), |_| RowResult::CarriedOver);
         assert_eq!(first, second);
+    }
+
+    #[test]
+    fn results_of_a_roster_with_odd_characters_are_a_roster() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // NULs can stand in UTF-16 only; in UTF-8 they are known as a binary file's.
+        let text = format!("user_id,type,na\0me,\"a;b;c;d;e;f;g;h;i;j\"\n{ANN},User,\0,x\n\0{ANN},User,,\n");
+        let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let results = results_of(folder.path(), &utf16, |_| end(Outcome::Sent));
+        let roster = Roster::read_from(&mut results.as_bytes(), "results").expect("a roster");
+        let states: Vec<RowState> = roster.rows().iter().map(|row| row.state).collect();
+        assert_eq!(states, [RowState::Valid, RowState::Invalid]);
+    }
+
+    #[test]
+    fn a_column_whose_name_is_defused_is_found_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let roster = "-E-Mail,type,=x,'=y\nann@x.org,User,1,2\n";
+        let first = results_of(folder.path(), roster.as_bytes(), |_| end(Outcome::Sent));
+        assert!(first.contains(",'-E-Mail,'=x,''=y\n"), "{first}");
+        let again = Roster::read_from(&mut first.as_bytes(), "results").expect("a roster");
+        assert!(again.rows().iter().all(|row| row.email.is_some() && row.state == RowState::Valid));
+        assert_eq!(results_of(folder.path(), first.as_bytes(), |_| RowResult::CarriedOver), first);
     }
 
     #[cfg(unix)]

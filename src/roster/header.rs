@@ -1,12 +1,15 @@
 //! Which column is which: the header's names, matched as people write them.
 
 use super::RosterError;
-use crate::{display::Shown, results::COLUMNS};
+use crate::{
+    display::Shown,
+    results::{COLUMNS, denature},
+};
 
 /// The columns of a roster.
 #[derive(Debug, Clone, Default)]
 pub struct Columns {
-    /// The names as they stand in the file.
+    /// The names as they stand in the file; those of a results file before they were defused.
     pub names: Vec<String>,
     /// The user's id.
     pub user_id: Option<usize>,
@@ -34,6 +37,10 @@ impl Columns {
     pub(super) fn read(names: Vec<String>) -> Result<Self, RosterError> {
         let mut columns = Self { names, ..Self::default() };
         columns.results = columns.all_of_the_results();
+        if columns.results.is_some() {
+            // Names were defused as cells are.
+            columns.names = columns.names.iter().map(|name| denature(name).to_owned()).collect();
+        }
         columns.user_id = columns.one("user_id", &["userid"])?;
         columns.email = columns.one("email", &["email", "emailaddress"])?;
         columns.employee_type = columns.one("employee_type", &["employeetype", "type"])?;

@@ -176,22 +176,33 @@ pub struct Roster {
 impl Roster {
     /// Reads a roster to its end.
     pub fn read(source: &Source) -> Result<Self, RosterError> {
-        let spool = Spool::copy(source)?;
+        Self::of(Spool::copy(source)?)
+    }
+
+    /// Reads a roster to its end, from wherever it comes; the name is for errors.
+    pub fn read_from(source: &mut dyn Read, name: &str) -> Result<Self, RosterError> {
+        Self::of(Spool::copy_from(source, name)?)
+    }
+
+    fn of(spool: Spool) -> Result<Self, RosterError> {
         let failed = |source| RosterError::Spool { source };
-        let delimiter = records::separator(spool.text().map_err(failed)?).map_err(failed)?;
-        let mut records = Records::new(spool.text().map_err(failed)?, delimiter);
-        let mut record = Record::default();
-        if !next(&mut records, &mut record)? {
-            return Err(RosterError::Empty);
+        let candidates = records::separators(spool.text().map_err(failed)?).map_err(failed)?;
+        let mut refused = RosterError::Empty;
+        for (place, delimiter) in candidates.into_iter().enumerate() {
+            let mut records = Records::new(spool.text().map_err(failed)?, delimiter);
+            match header(&mut records) {
+                Ok(columns) => {
+                    let mut roster = Self { spool, delimiter, rows: Vec::new(), keys: None, emails: None, columns };
+                    roster.read_rows(&mut records, &mut Record::default())?;
+                    roster.mark_duplicates();
+                    return Ok(roster);
+                }
+                // What is told is about the likeliest separator.
+                Err(error) if place == 0 => refused = error,
+                Err(_) => {}
+            }
         }
-        if record.too_large {
-            return Err(RosterError::HeaderTooLarge);
-        }
-        let columns = Columns::read(record.cells().map(|name| name.trim().to_owned()).collect())?;
-        let mut roster = Self { spool, delimiter, rows: Vec::new(), keys: None, emails: None, columns };
-        roster.read_rows(&mut records, &mut record)?;
-        roster.mark_duplicates();
-        Ok(roster)
+        Err(refused)
     }
 
     fn read_rows(&mut self, records: &mut Records, record: &mut Record) -> Result<(), RosterError> {
@@ -340,6 +351,19 @@ impl Roster {
         }
         Ok(())
     }
+}
+
+/// The columns, from the first record.
+fn header(records: &mut Records) -> Result<Columns, RosterError> {
+    let mut record = Record::default();
+    if !next(records, &mut record)? {
+        return Err(RosterError::Empty);
+    }
+    if record.too_large {
+        return Err(RosterError::HeaderTooLarge);
+    }
+    // In the header a NUL would make the results look like a binary file.
+    Columns::read(record.cells().map(|name| name.replace('\0', "").trim().to_owned()).collect())
 }
 
 fn next(records: &mut Records, record: &mut Record) -> Result<bool, RosterError> {

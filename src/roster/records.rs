@@ -175,8 +175,9 @@ fn newlines(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.iter().filter(|byte| **byte == b'\n').count()).unwrap_or(u64::MAX)
 }
 
-/// The separator of a text, by its header line: the candidate that occurs most outside quotes.
-pub(super) fn separator(mut text: Text) -> io::Result<u8> {
+/// What may separate the cells of a text, by its header line: the candidate that occurs most outside quotes first. It
+/// need not be the one: a name may hold others.
+pub(super) fn separators(mut text: Text) -> io::Result<Vec<u8>> {
     const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
     let mut counts = [0_u32; 4];
     let (mut quoted, mut seen) = (false, false);
@@ -204,7 +205,8 @@ pub(super) fn separator(mut text: Text) -> io::Result<u8> {
             seen |= !byte.is_ascii_whitespace();
         }
     }
-    let best = counts.iter().copied().max().filter(|most| *most > 0);
-    let place = best.and_then(|most| counts.iter().position(|count| *count == most));
-    Ok(place.and_then(|place| CANDIDATES.get(place)).copied().unwrap_or(b','))
+    let mut found: Vec<_> = counts.into_iter().zip(CANDIDATES).filter(|(count, _)| *count > 0).collect();
+    found.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    // One column needs no separator.
+    Ok(if found.is_empty() { vec![b','] } else { found.into_iter().map(|(_, candidate)| candidate).collect() })
 }

@@ -8,7 +8,7 @@ use std::{
     str,
 };
 
-use encoding_rs::{Decoder, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use sha2::{Digest, Sha256};
 
 use super::{RosterError, Source};
@@ -50,7 +50,7 @@ impl Spool {
         }
     }
 
-    fn copy_from(source: &mut dyn Read, name: &str) -> Result<Self, RosterError> {
+    pub(super) fn copy_from(source: &mut dyn Read, name: &str) -> Result<Self, RosterError> {
         let spool_error = |source| RosterError::Spool { source };
         let mut file = tempfile::tempfile().map_err(spool_error)?;
         let mut hasher = Sha256::new();
@@ -83,7 +83,9 @@ impl Spool {
             _ if utf8.is_valid() => (Encoding::Utf8, 0),
             _ => (Encoding::Windows1252, 0),
         };
-        if encoding != Encoding::Utf16Le && encoding != Encoding::Utf16Be && head.contains(&0) {
+        // Only the header tells: a cell may hold anything, and was let in where it came in UTF-16.
+        let header = head.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+        if encoding != Encoding::Utf16Le && encoding != Encoding::Utf16Be && header.contains(&0) {
             return Err(RosterError::NotText { name: name.to_owned(), what: "a binary file" });
         }
         Ok(Self { file, encoding, has_bom: bom > 0, sha256: hasher.finalize().into() })
@@ -104,7 +106,7 @@ impl Spool {
             Encoding::Utf16Be => Some(UTF_16BE.new_decoder_without_bom_handling()),
             Encoding::Windows1252 => Some(WINDOWS_1252.new_decoder_without_bom_handling()),
         };
-        Ok(Text { file, decoder, raw: vec![0; CHUNK], start: 0, end: 0, over: false })
+        Ok(Text { file, decoder, raw: vec![0; CHUNK], start: 0, end: 0, over: false, done: false })
     }
 }
 
@@ -116,24 +118,28 @@ pub(super) struct Text {
     start: usize,
     end: usize,
     over: bool,
+    /// The decoder has given its last; it must not be asked again.
+    done: bool,
 }
 
 impl Read for Text {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let Some(decoder) = &mut self.decoder else { return self.file.read(into) };
-        loop {
+        while !self.done {
             if self.start == self.end && !self.over {
                 self.end = self.file.read(&mut self.raw)?;
                 self.start = 0;
                 self.over = self.end == 0;
             }
             let raw = self.raw.get(self.start..self.end).unwrap_or_default();
-            let (_, read, written, _) = decoder.decode_to_utf8(raw, into, self.over);
+            let (result, read, written, _) = decoder.decode_to_utf8(raw, into, self.over);
             self.start += read;
-            if written > 0 || self.over {
+            self.done = self.over && result == CoderResult::InputEmpty;
+            if written > 0 {
                 return Ok(written);
             }
         }
+        Ok(0)
     }
 }
 
@@ -220,6 +226,13 @@ mod tests {
         assert_eq!(text_of(&utf16(true, true)), (Encoding::Utf16Le, "Zoë;x".into()));
         assert_eq!(text_of(&utf16(false, true)), (Encoding::Utf16Be, "Zoë;x".into()));
         assert_eq!(text_of(&utf16(true, false)), (Encoding::Utf16Le, "Zoë;x".into()));
+    }
+
+    #[test]
+    fn utf16_that_ends_in_half_a_character_is_read_to_its_end() {
+        for (half, rest) in [(&b"\xff\xfea\0b"[..], "a\u{fffd}"), (b"\xff\xfea\0\x3d\xd8", "a\u{fffd}")] {
+            assert_eq!(text_of(half), (Encoding::Utf16Le, rest.to_owned()));
+        }
     }
 
     #[test]

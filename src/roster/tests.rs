@@ -43,6 +43,17 @@ fn every_separator_and_line_end_gives_the_same_rows() {
 }
 
 #[test]
+fn a_header_that_holds_other_separators_is_read_by_the_one_that_gives_the_columns() {
+    let names = "user_id,employee_type,\"teams: a;b;c;d|e|f|g\",h;i;j;k";
+    let roster = read(format!("{names}\n{ANN},User,x,y\n").as_bytes()).expect("a roster");
+    assert_eq!((roster.delimiter(), roster.rows().len()), (',', 1));
+    assert_eq!(roster.rows().first().map(|row| row.state), Some(RowState::Valid));
+    // Where none gives them, the likeliest one is told of.
+    let error = read(b"usr_id;type;a,b\n").expect_err("no user").to_string();
+    assert!(error.contains("has `usr_id`, `type`, `a,b`"), "{error}");
+}
+
+#[test]
 fn the_template_is_a_roster_without_problems() {
     assert_eq!(problems(TEMPLATE), Vec::<String>::new());
     assert_eq!(rows(TEMPLATE).len(), 4);
