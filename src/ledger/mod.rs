@@ -93,6 +93,18 @@ pub enum LedgerError {
         /// Its version.
         version: i64,
     },
+    /// It is not as it was written.
+    #[error(
+        "the ledger {} is damaged: {what}; put back a copy from before that (going on without its records would \
+         congratulate people again)",
+        shown(path)
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// SQLite says no.
     #[error("the ledger {} cannot be read or written: {why}", shown(path))]
     Broken {
@@ -118,7 +130,8 @@ impl LedgerError {
         if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) {
             return Self::NotALedger(path.to_owned());
         }
-        Self::Broken { path: path.to_owned(), why: error.to_string() }
+        // SQLite quotes what it stumbles over, which is whatever stands in the file.
+        Self::Broken { path: path.to_owned(), why: Shown(&error.to_string()).to_string() }
     }
 }
 
@@ -297,6 +310,7 @@ impl Ledger {
         connection.pragma_update(None, "fullfsync", true).map_err(broken)?;
         connection.pragma_update(None, "foreign_keys", true).map_err(broken)?;
         schema::prepare(&mut connection, path)?;
+        schema::check_holds(&connection, path)?;
         prepare_once(&connection).map_err(broken)?;
         let mut ledger = Self {
             fresh: Fresh::left_in(&connection).map_err(broken)?,
@@ -328,6 +342,9 @@ impl Ledger {
         connection.busy_timeout(Duration::from_secs(5)).map_err(broken)?;
         let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(broken)?;
         schema::check_identity(&connection, path, version)?;
+        if version > 0 {
+            schema::check_holds(&connection, path)?;
+        }
         prepare_once(&connection).map_err(broken)?;
         Ok(Self {
             fresh: Fresh::left_in(&connection).map_err(broken)?,
@@ -473,15 +490,16 @@ impl Ledger {
                 .map_err(&broken)?;
             for (place, block) in blocks.iter().enumerate() {
                 let before = place.checked_sub(1).and_then(|place| blocks.get(place));
-                let from =
-                    before.filter(|before| before.run == block.run).map_or(block.upto - 64, |before| before.upto);
+                let from = before
+                    .filter(|before| before.run == block.run)
+                    .map_or(block.upto.saturating_sub(64), |before| before.upto);
                 let upto = block.requests.map_or(block.upto, |requests| requests.min(block.upto));
                 // A block is asked for while the one before it is in use, so it is surely used up only when the one
                 // after the next is asked for; the last ones of a run that was killed count as used just now.
                 let end = blocks.get(place + 2).filter(|after| after.run == block.run).map(|after| after.at);
                 let end = end.or(block.ended_at).unwrap_or(now.as_millisecond());
-                let age = Duration::from_millis(u64::try_from(now.as_millisecond() - end).unwrap_or(0));
-                let count = u32::try_from(upto - from).unwrap_or(0);
+                let age = Duration::from_millis(u64::try_from(now.as_millisecond().saturating_sub(end)).unwrap_or(0));
+                let count = u32::try_from(upto.saturating_sub(from)).unwrap_or(0);
                 if count > 0 && age < window + Duration::from_secs(1) {
                     recent.push(RecentUse { age, count });
                 }

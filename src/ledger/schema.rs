@@ -1,6 +1,8 @@
 //! What the ledger's file holds, and how older ones become new.
 
-use rusqlite::Connection;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use rusqlite::{Connection, types::ValueRef};
 
 use super::LedgerError;
 
@@ -117,5 +119,84 @@ pub(super) fn check_identity(connection: &Connection, path: &std::path::Path, ve
     if version > VERSION {
         return Err(LedgerError::Newer { path: path.to_owned(), version });
     }
+    let made = Connection::open_in_memory().map_err(broken)?;
+    for step in STEPS.iter().take(usize::try_from(version).unwrap_or_default()) {
+        made.execute_batch(step).map_err(broken)?;
+    }
+    if shape(connection).map_err(broken)? != shape(&made).map_err(broken)? {
+        return Err(damaged(path, "its tables are not as onboard makes them"));
+    }
     Ok(())
+}
+
+fn damaged(path: &std::path::Path, what: &'static str) -> LedgerError {
+    LedgerError::Damaged { path: path.to_owned(), what }
+}
+
+/// What SQLite is told of the file's tables and indices: without the one index, the file would admit a second attempt;
+/// with a trigger of somebody else's, it might drop one.
+fn shape(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<String>)>> {
+    let mut statement = connection
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE type <> 'view' AND name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY name")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Refuses a ledger whose attempts and whose index of them disagree: whoever is lost from the index would be sent a
+/// second mail. Both are read whole, in their own order, which is quick where looking up each in the other is not.
+pub(super) fn check_holds(connection: &Connection, path: &std::path::Path) -> Result<(), LedgerError> {
+    let broken = |error: rusqlite::Error| LedgerError::from_sqlite(path, &error);
+    // On one view of the file: a run may be writing it.
+    let view = connection.unchecked_transaction().map_err(broken)?;
+    for table in ["portal", "run"] {
+        let verdict: String =
+            view.query_row("SELECT * FROM pragma_integrity_check(?1)", [table], |row| row.get(0)).map_err(broken)?;
+        if verdict != "ok" {
+            return Err(damaged(path, "its table of portals or of runs is not whole"));
+        }
+    }
+    let attempts = holding(&view, "id", "NOT INDEXED").map_err(broken)?;
+    let index = holding(&view, "portal, kind, subject, id", "INDEXED BY one_attempt_holds").map_err(broken)?;
+    if attempts.is_some() && attempts == index {
+        Ok(())
+    } else {
+        Err(damaged(path, "its attempts and its index of them disagree"))
+    }
+}
+
+/// How many attempts hold, and a sum that is another one if any of them is; `None` where they are not in the order in
+/// which they are looked up.
+fn holding(view: &Connection, order: &str, how: &str) -> rusqlite::Result<Option<(u64, u64)>> {
+    let query = format!("SELECT {order}, id, portal, kind, subject FROM attempt {how} WHERE holds = 1");
+    let mut statement = view.prepare(&query)?;
+    let columns = statement.column_count();
+    let (mut count, mut sum, mut last) = (0_u64, 0_u64, Vec::new());
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let read = |column| -> rusqlite::Result<Cell> {
+            Ok(match row.get_ref(column)? {
+                ValueRef::Integer(number) => Cell::Number(number),
+                ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_vec()),
+                // Even the same bytes as a text are another value: nobody is found by it.
+                ValueRef::Text(_) | ValueRef::Real(_) | ValueRef::Null => Cell::Other,
+            })
+        };
+        let key: Vec<Cell> = (0..columns - 4).map(read).collect::<Result<_, _>>()?;
+        if key <= last {
+            return Ok(None);
+        }
+        last = key;
+        let mut hasher = DefaultHasher::new();
+        (columns - 4..columns).map(read).collect::<Result<Vec<Cell>, _>>()?.hash(&mut hasher);
+        count += 1;
+        sum = sum.wrapping_add(hasher.finish());
+    }
+    Ok(Some((count, sum)))
+}
+
+/// A value of an attempt, in SQLite's order.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Cell {
+    Other,
+    Number(i64),
+    Bytes(Vec<u8>),
 }

@@ -316,6 +316,85 @@ fn what_is_no_ledger_is_refused_untouched() {
     assert!(matches!(Ledger::look(&folder.path().join("none.db")), Err(LedgerError::Missing(_))));
 }
 
+#[tokio::test]
+async fn a_ledger_from_which_somebody_who_is_held_is_lost_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let (ledger, _) = record(open(&path), [0xab; 16], Some(Ending::Sent)).await;
+    drop(ledger);
+    let sound = fs::read(&path).expect("read");
+    let verdicts = || {
+        let lock = Lock::try_acquire(&path, "a test", at(0)).expect("a lock").expect("free");
+        [Ledger::open(&lock, true).map(drop), Ledger::look(&path).map(drop)]
+    };
+    assert!(verdicts().iter().all(Result::is_ok));
+    // The user stands in the table and in the index; in either, one wrong bit makes somebody else of them.
+    let places: Vec<usize> = (0..sound.len() - 16).filter(|at| sound[*at..].starts_with(&[0xab; 16])).collect();
+    let root: i64 = Connection::open(&path)
+        .and_then(|db| {
+            db.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'one_attempt_holds'", [], |row| row.get(0))
+        })
+        .expect("found");
+    let root = usize::try_from(root).expect("a page");
+    let (&[index], &[table]) = (
+        &*places.iter().copied().filter(|place| place / 4096 + 1 == root).collect::<Vec<_>>(),
+        &*places.iter().copied().filter(|place| place / 4096 + 1 != root).collect::<Vec<_>>(),
+    ) else {
+        panic!("{places:?}")
+    };
+    // In the index, two bytes before the user stands that it is a blob; one bit away is a text.
+    for place in [table + 7, index + 7, index - 2] {
+        let mut file = sound.clone();
+        file[place] ^= 1;
+        fs::write(&path, file).expect("written");
+        for verdict in verdicts() {
+            assert!(matches!(verdict, Err(LedgerError::Damaged { .. })), "{place}: {verdict:?}");
+        }
+    }
+    // Two users that are in the index still, but not in the order in which they are looked for: a page begins with
+    // eight bytes, then two for each entry.
+    fs::write(&path, &sound).expect("written");
+    drop(record(open(&path), [0xac; 16], Some(Ending::Sent)).await);
+    let mut file = fs::read(&path).expect("read");
+    let entries = index / 4096 * 4096 + 8;
+    file[entries..entries + 4].rotate_left(2);
+    fs::write(&path, &file).expect("written");
+    assert!(verdicts().iter().all(|verdict| matches!(verdict, Err(LedgerError::Damaged { .. }))), "{:?}", verdicts());
+    fs::write(&path, &sound).expect("written");
+    let garble = "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = sql || char(27) || '[2J'";
+    Connection::open(&path).and_then(|db| db.execute_batch(garble)).expect("done");
+    for verdict in verdicts() {
+        let told = verdict.expect_err("refused").to_string();
+        assert!(told.contains("\\u{1b}") && !told.contains('\u{1b}'), "{told}");
+    }
+    let meddling = [
+        "DROP INDEX one_attempt_holds",
+        "CREATE TRIGGER forget AFTER INSERT ON attempt BEGIN DELETE FROM attempt WHERE id = new.id; END",
+        "ALTER TABLE attempt RENAME TO attempts",
+    ];
+    for statement in meddling {
+        fs::write(&path, &sound).expect("written");
+        Connection::open(&path).and_then(|db| db.execute_batch(statement)).expect("done");
+        for verdict in verdicts() {
+            assert!(matches!(verdict, Err(LedgerError::Damaged { .. })), "{statement}: {verdict:?}");
+        }
+    }
+}
+
+#[test]
+fn numbers_that_no_run_writes_are_read_all_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = open(&folder.path().join("ledger.db"));
+    let now = at(5).as_millisecond();
+    for (upto, stamp) in [(i64::MIN, now), (i64::MAX, i64::MAX), (i64::MIN, now + 1), (64, now)] {
+        let insert = "INSERT INTO window_use (run, upto, at) VALUES (1, ?1, ?2)";
+        ledger.connection.execute(insert, [upto, stamp]).expect("inserted");
+    }
+    ledger.connection.execute("UPDATE run SET ended_at = ?1", [i64::MIN]).expect("updated");
+    assert!(ledger.recent_use(Duration::from_secs(60), at(6)).is_ok());
+    assert!(ledger.daily_use(None, at(6)).is_ok());
+}
+
 #[test]
 fn a_database_is_a_ledger_only_by_its_own_marks() {
     let folder = tempfile::tempdir().expect("a folder");
