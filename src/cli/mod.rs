@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
 pub use self::{
-    settings::{Parsed, Setting, SettingsError, parse},
+    settings::{Parsed, Setting, SettingsError, Values, parse, read_settings},
     values::{FailOn, Finite, ResultsTarget},
 };
 use crate::{

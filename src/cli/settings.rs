@@ -108,7 +108,7 @@ pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::E
     // A first look, for --config and --profile only: they decide what the defaults are.
     let first = Cli::command().ignore_errors(true).try_get_matches_from(args);
     let (named, profile) = first.map(|matches| file_and_profile(&matches)).unwrap_or_default();
-    let file = match read_file(named, profile) {
+    let file = match read_file(named, profile.as_deref()) {
         Ok(file) => file,
         Err(error) => return Ok(Err(error)),
     };
@@ -130,9 +130,12 @@ pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::E
     Ok(Ok(Parsed { cli, settings }))
 }
 
+/// What a settings file says: options by their long names, each with its values.
+pub type Values = Vec<(String, Vec<String>)>;
+
 struct File {
     path: PathBuf,
-    values: Vec<(String, Vec<String>)>,
+    values: Values,
 }
 
 fn file_and_profile(matches: &ArgMatches) -> (Option<PathBuf>, Option<String>) {
@@ -150,40 +153,46 @@ fn file_and_profile(matches: &ArgMatches) -> (Option<PathBuf>, Option<String>) {
     found
 }
 
-fn read_file(named: Option<PathBuf>, profile: Option<String>) -> Result<Option<File>, SettingsError> {
-    let path = match (named, profile.as_ref()) {
+fn read_file(named: Option<PathBuf>, profile: Option<&str>) -> Result<Option<File>, SettingsError> {
+    let path = match (named, profile) {
         (Some(path), _) => path,
         (None, _) if Path::new(DEFAULT_FILE).is_file() => PathBuf::from(DEFAULT_FILE),
-        (None, Some(name)) => return Err(SettingsError::ProfileWithoutFile(name.clone())),
+        (None, Some(name)) => return Err(SettingsError::ProfileWithoutFile(name.to_owned())),
         (None, None) => return Ok(None),
     };
     let text = fs::read_to_string(&path).map_err(|source| SettingsError::Unreadable { path: path.clone(), source })?;
+    let values = read_settings(&text, &path, profile)?;
+    Ok(Some(File { path, values }))
+}
+
+/// Reads the text of a settings file, and the profile in it; the path is for errors, which hold no value of the file.
+pub fn read_settings(text: &str, path: &Path, profile: Option<&str>) -> Result<Values, SettingsError> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let offset = error.span().map_or(0, |span| span.start);
         let line = text.get(..offset).unwrap_or_default().matches('\n').count() + 1;
-        SettingsError::NotToml { path: path.clone(), line, why: error.message().to_owned() }
+        SettingsError::NotToml { path: path.to_owned(), line, why: error.message().to_owned() }
     })?;
     let mut values = Vec::new();
     let mut portals = toml::Table::new();
     for (key, value) in table {
         match (key.as_str(), value) {
             ("portal", toml::Value::Table(profiles)) => portals = profiles,
-            (_, value) => values.push(one_value(&path, &key, value)?),
+            (_, value) => values.push(one_value(path, &key, value)?),
         }
     }
     if let Some(name) = profile {
         let known: Vec<String> = portals.keys().map(|key| Shown(key).to_string()).collect();
-        let Some(toml::Value::Table(table)) = portals.remove(&name) else {
-            return Err(SettingsError::NoProfile { path, name: Shown(&name).to_string(), known });
+        let Some(toml::Value::Table(table)) = portals.remove(name) else {
+            return Err(SettingsError::NoProfile { path: path.to_owned(), name: Shown(name).to_string(), known });
         };
         for (key, value) in table {
             let key = if key == "url" { "portal".to_owned() } else { key };
-            let pair = one_value(&path, &key, value)?;
+            let pair = one_value(path, &key, value)?;
             values.retain(|(other, _)| *other != pair.0);
             values.push(pair);
         }
     }
-    Ok(Some(File { path, values }))
+    Ok(values)
 }
 
 fn one_value(path: &Path, key: &str, value: toml::Value) -> Result<(String, Vec<String>), SettingsError> {

@@ -6,43 +6,17 @@ use anyhow::{Context, bail};
 
 use crate::{
     cli::ReportCommandArgs,
-    display::count,
-    outcome::{Outcome, Tally},
     progress::Screen,
-    report::{About, MOST_ROWS, PageRow, Reasons, page},
-    results::{Target, denature, write_whole},
-    roster::{Record, Roster, Source},
+    report::page_of,
+    results::{Target, write_whole},
+    roster::{Roster, Source},
 };
 
 pub(super) fn execute(args: &ReportCommandArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
     let roster = Roster::read(&args.results)?;
-    let Some(columns) = roster.columns().results else {
+    let Some(text) = page_of(&roster, &args.results.to_string(), args.links)? else {
         bail!("{} is no results file of onboard: a run writes one", args.results);
     };
-    let (mut rows, mut tally, mut reasons) = (Vec::new(), Tally::default(), Reasons::default());
-    roster.for_each(|number, _, record, _| -> io::Result<()> {
-        let [_, user, kind, link, active, outcome, _, _, detail] = columns.map(|column| cell(record, column));
-        let Ok(outcome) = outcome.parse::<Outcome>() else { return Ok(()) };
-        tally.add(outcome);
-        if outcome.needs_a_person() {
-            reasons.add(number, outcome, detail.clone());
-        }
-        if rows.len() < MOST_ROWS {
-            let link = args.links.then_some(link);
-            rows.push(PageRow { row: number as u64 + 1, user, kind, active, outcome, detail, link });
-        }
-        Ok(())
-    })?;
-    let about = About {
-        title: args.results.to_string(),
-        lines: vec![count(tally.total(), "row")],
-        stopped: None,
-        outcomes: tally,
-        traffic: None,
-        per_second: None,
-        attention: reasons.grouped(),
-    };
-    let text = page(&about, &rows);
     match target(args) {
         Target::Stdout => out.write_all(text.as_bytes())?,
         Target::Path(path) => {
@@ -52,10 +26,6 @@ pub(super) fn execute(args: &ReportCommandArgs, screen: &Screen, out: &mut dyn W
         }
     }
     Ok(0)
-}
-
-fn cell(record: &Record, column: usize) -> String {
-    denature(record.cell(column)).to_owned()
 }
 
 /// On a terminal a page is of no use: there it goes beside the results.

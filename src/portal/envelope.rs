@@ -110,7 +110,7 @@ struct Envelope<'a> {
 }
 
 /// The body is not the envelope of a success.
-pub(super) type Unreadable = &'static str;
+pub type Unreadable = &'static str;
 
 fn envelope(body: &[u8]) -> Result<Envelope<'_>, Unreadable> {
     let envelope: Envelope<'_> =
@@ -122,7 +122,7 @@ fn envelope(body: &[u8]) -> Result<Envelope<'_>, Unreadable> {
 }
 
 /// The answer to a congratulation: the whole envelope, `status` 0, `statusCode` 200; it has no `response`.
-pub(super) fn accepted(body: &[u8]) -> Result<(), Unreadable> {
+pub fn accepted(body: &[u8]) -> Result<(), Unreadable> {
     let envelope = envelope(body)?;
     if envelope.status_code == Some(200) { Ok(()) } else { Err("the envelope inside is not whole") }
 }
@@ -133,14 +133,16 @@ pub(super) fn success(body: &[u8]) -> Result<(), Unreadable> {
 }
 
 /// The answer to a question for a link.
-pub(super) fn link(body: &[u8]) -> Result<LinkAnswer, Unreadable> {
+pub fn link(body: &[u8]) -> Result<LinkAnswer, Unreadable> {
     let Some(response) = envelope(body)?.response else { return Ok(LinkAnswer::NotPermitted) };
     let Ok(text) = serde_json::from_str::<String>(response.get()) else { return Ok(LinkAnswer::NotPermitted) };
     if text.is_empty() {
         return Ok(LinkAnswer::NotPermitted);
     }
-    let is_web = reqwest::Url::parse(&text)
-        .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host() && url.username().is_empty());
+    let is_web = reqwest::Url::parse(&text).is_ok_and(|url| {
+        let names_somebody = !url.username().is_empty() || url.password().is_some();
+        matches!(url.scheme(), "https" | "http") && url.has_host() && !names_somebody
+    });
     let is_clean = text.len() <= MAX_LINK && text.chars().all(|c| is_plain(c) && !c.is_whitespace());
     if is_web && is_clean {
         Ok(LinkAnswer::Link(InviteLink(text.into())))
@@ -223,7 +225,7 @@ impl AccountDto {
 }
 
 /// The answer to a question for one user, by id.
-pub(super) fn account(body: &[u8]) -> Result<Account, Unreadable> {
+pub fn account(body: &[u8]) -> Result<Account, Unreadable> {
     let response = envelope(body)?.response.ok_or("the account is missing from it")?;
     let dto: AccountDto =
         serde_json::from_str(response.get()).map_err(|_garbled| "the account in it cannot be read")?;
@@ -231,7 +233,7 @@ pub(super) fn account(body: &[u8]) -> Result<Account, Unreadable> {
 }
 
 /// The answer to a question for one user, by address: an entry as in the listing.
-pub(super) fn person(body: &[u8]) -> Result<Account, Unreadable> {
+pub fn person(body: &[u8]) -> Result<Account, Unreadable> {
     let response = envelope(body)?.response.ok_or("the user is missing from it")?;
     let dto: AccountDto = serde_json::from_str(response.get()).map_err(|_garbled| "the user in it cannot be read")?;
     dto.into_account(AccountDto::activated).ok_or("it does not say whether the user is active")
@@ -239,7 +241,7 @@ pub(super) fn person(body: &[u8]) -> Result<Account, Unreadable> {
 
 /// The answer to a question for a page of the listing. Entries that cannot be read are left out: those users are asked
 /// for one by one.
-pub(super) fn page(body: &[u8]) -> Result<Page, Unreadable> {
+pub fn page(body: &[u8]) -> Result<Page, Unreadable> {
     let envelope = envelope(body)?;
     let response = envelope.response.ok_or("the list of users is missing from it")?;
     let entries: Vec<&RawValue> =
@@ -254,7 +256,7 @@ pub(super) fn page(body: &[u8]) -> Result<Page, Unreadable> {
 }
 
 /// Any other answer's `response`, as a JSON value; `null` where there is none.
-pub(super) fn value(body: &[u8]) -> Result<serde_json::Value, Unreadable> {
+pub fn value(body: &[u8]) -> Result<serde_json::Value, Unreadable> {
     envelope(body)?.response.map_or(Ok(serde_json::Value::Null), |response| {
         serde_json::from_str(response.get()).map_err(|_garbled| "the answer in it cannot be read")
     })
@@ -274,7 +276,7 @@ struct ErrorDto {
 }
 
 /// What stands in the body of an answer that is no success. Never fails: only the status is always reliable.
-pub(super) fn error_body(body: &[u8], mask: impl FnOnce(&str) -> String) -> ErrorBody {
+pub fn error_body(body: &[u8], mask: impl FnOnce(&str) -> String) -> ErrorBody {
     if body.iter().all(u8::is_ascii_whitespace) {
         return ErrorBody::Empty;
     }
@@ -344,9 +346,15 @@ mod tests {
         assert_eq!(link(br#"{"count":0,"status":0,"statusCode":200}"#), Ok(LinkAnswer::NotPermitted));
         let good = link(&answer("\"https://portal.example.com/s/8hVj2mXq5ZdTrPk\""));
         assert!(matches!(good, Ok(LinkAnswer::Link(link)) if link.as_str().ends_with("/s/8hVj2mXq5ZdTrPk")));
-        for bad in
-            ["javascript:alert(1)", "=HYPERLINK(1)", "/s/x", "https://a b/", "https://a/\\n", "https://a/\\u202e"]
-        {
+        for bad in [
+            "javascript:alert(1)",
+            "=HYPERLINK(1)",
+            "/s/x",
+            "https://a b/",
+            "https://a/\\n",
+            "https://a/\\u202e",
+            "https://:b@a/",
+        ] {
             assert!(link(&answer(&format!("\"{bad}\""))).is_err(), "{bad}");
         }
     }

@@ -79,6 +79,11 @@ pub enum Effect {
 }
 
 impl Fault {
+    /// A redirect; of its `Location`, nothing but the origin is kept.
+    pub fn redirected(status: u16, location: &str) -> Self {
+        Self::Redirected { status, host: shown_host(location) }
+    }
+
     /// What this ending proves of a congratulation.
     pub fn effect(&self) -> Effect {
         match self {
@@ -152,7 +157,7 @@ impl fmt::Display for Fault {
 }
 
 /// The host of a `Location`, made safe to show.
-pub(super) fn shown_host(location: &str) -> String {
+fn shown_host(location: &str) -> String {
     match reqwest::Url::parse(location) {
         Ok(url) => Shown(&url.origin().ascii_serialization()).to_string(),
         Err(_relative_or_garbled) if location.starts_with('/') => "another path of the same host".to_owned(),

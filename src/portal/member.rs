@@ -27,7 +27,7 @@ pub struct Member {
 
 impl Member {
     /// Reads an entry of the listing; `None` where it has no usable id or status.
-    pub(super) fn read(entry: &Value) -> Option<Self> {
+    pub fn read(entry: &Value) -> Option<Self> {
         let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
         let flag = |name: &str| entry.get(name).and_then(Value::as_bool).unwrap_or(false);
         let number = |name: &str| entry.get(name).and_then(Value::as_u64);

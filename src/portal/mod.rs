@@ -5,7 +5,7 @@
 //! written), and nothing in it knows of pace, ledger or rows. Congratulations have a client of their own: no body
 //! decoder, and connections that were idle for longer than two seconds are not used again.
 
-mod envelope;
+pub mod envelope;
 mod fault;
 mod member;
 
@@ -305,7 +305,7 @@ impl Portal {
         }
         if (300..400).contains(&status) {
             let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            return Err(Fault::Redirected { status, host: fault::shown_host(location) });
+            return Err(Fault::redirected(status, location));
         }
         // The status is known; a body that cannot be had changes nothing about it.
         let body = bounded_body(response, MAX_SMALL_BODY).await.unwrap_or_default();

@@ -13,7 +13,7 @@ pub use self::{
     github::{annotations, markdown},
     json::SummaryJson,
     junit::junit,
-    page::{About, MOST_ROWS, PageRow, page},
+    page::{About, MOST_ROWS, PageRow, page, page_of},
     summary::{Attention, Reasons, Summary, shell_word},
     traffic::{Class, Counts, End, Traffic},
 };

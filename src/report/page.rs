@@ -1,15 +1,19 @@
 //! The report: one HTML page that needs nothing from elsewhere, opens from disk, and prints.
 
+use std::io;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
-    summary::Attention,
+    summary::{Attention, Reasons},
     traffic::{Class, Traffic},
 };
 use crate::{
     display::{Grouped, Shown, count},
     outcome::{Outcome, Tally},
     plan::as_f64,
+    results::denature,
+    roster::Roster,
 };
 
 /// So many rows are in the page's table; a browser has trouble with more.
@@ -51,6 +55,37 @@ pub struct About {
     pub per_second: Option<f64>,
     /// What needs a person.
     pub attention: Vec<Attention>,
+}
+
+/// The page of a results file that was read as a roster; `None` of any other roster. Rows without an outcome are left
+/// out.
+pub fn page_of(results: &Roster, title: &str, with_links: bool) -> io::Result<Option<String>> {
+    let Some(columns) = results.columns().results else { return Ok(None) };
+    let (mut rows, mut tally, mut reasons) = (Vec::new(), Tally::default(), Reasons::default());
+    results.for_each(|number, _, record, _| -> io::Result<()> {
+        let [_, user, kind, link, active, outcome, _, _, detail] =
+            columns.map(|column| denature(record.cell(column)).to_owned());
+        let Ok(outcome) = outcome.parse::<Outcome>() else { return Ok(()) };
+        tally.add(outcome);
+        if outcome.needs_a_person() {
+            reasons.add(number, outcome, detail.clone());
+        }
+        if rows.len() < MOST_ROWS {
+            let link = with_links.then_some(link);
+            rows.push(PageRow { row: number as u64 + 1, user, kind, active, outcome, detail, link });
+        }
+        Ok(())
+    })?;
+    let about = About {
+        title: title.to_owned(),
+        lines: vec![count(tally.total(), "row")],
+        stopped: None,
+        outcomes: tally,
+        traffic: None,
+        per_second: None,
+        attention: reasons.grouped(),
+    };
+    Ok(Some(page(&about, &rows)))
 }
 
 /// The page; of the rows it is given, it shows the first [`MOST_ROWS`].
