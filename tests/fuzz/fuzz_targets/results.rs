@@ -1,0 +1,4 @@
+//! See `targets::results`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::results(bytes));
