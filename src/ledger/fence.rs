@@ -6,10 +6,10 @@
 //! many are there, and when the run ends. Each is on disk all the same before anything is sent. Whoever opens the file for
 //! writing enters what a run that died left; whoever only looks learns it by heart too.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::{Held, Ledger, LedgerError, Mail, Subject};
 use crate::{origin::Origin, user::UserId};
@@ -25,27 +25,22 @@ type Key = (i64, i64, Subject);
 pub(super) struct Fresh(BTreeMap<Key, i64>);
 
 impl Fresh {
-    /// What the last run has not entered: it goes on, or it died.
+    /// What a run that goes on has not entered into the index yet, or one that died.
     pub(super) fn left_in(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut fresh = Self::default();
-        let last_run = "SELECT id FROM run WHERE id = (SELECT max(id) FROM run) AND ended_at IS NULL";
-        let known = connection.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'run'", [], |row| row.get(0));
-        let run: Option<i64> =
-            if known? { connection.query_row(last_run, [], |row| row.get(0)).optional()? } else { None };
-        let Some(run) = run else { return Ok(fresh) };
-        // Attempts are in the order of their runs, so looking back from the last one stops early.
-        let mut statement =
-            connection.prepare("SELECT run, holds, portal, kind, subject, id FROM attempt ORDER BY id DESC")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            if row.get::<_, i64>(0)? != run {
-                break;
-            }
-            if row.get::<_, i64>(1)? == 2 {
-                fresh.0.insert((row.get(2)?, row.get(3)?, row.get(4)?), row.get(5)?);
-            }
+        let mut statement = connection.prepare("SELECT portal, kind, subject, id FROM attempt WHERE holds = 2")?;
+        let fresh = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get(3)?)))?;
+        fresh.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Enters into the index what a run that died left out of it.
+pub(super) fn enter_left(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
+    match connection.execute("UPDATE attempt SET holds = 1 WHERE holds = 2", []) {
+        Ok(_) => Ok(()),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            Err(LedgerError::Damaged { path: path.to_owned(), what: "two of its attempts hold one user" })
         }
-        Ok(fresh)
+        Err(error) => Err(LedgerError::from_sqlite(path, &error)),
     }
 }
 
@@ -115,16 +110,6 @@ impl Ledger {
     /// Whether it is time to enter into the index what is known by heart.
     pub(super) fn knows_many(&self) -> bool {
         self.fresh.0.len() >= BY_HEART
-    }
-
-    /// Enters into the index what is known by heart, in a transaction of its own.
-    pub(super) fn index_left(&mut self) -> Result<(), LedgerError> {
-        if self.fresh.0.is_empty() {
-            return Ok(());
-        }
-        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(self.broken())?;
-        self.index_fresh()?;
-        self.connection.execute_batch("COMMIT").map_err(self.broken())
     }
 
     /// Enters into the index what is known by heart, within the transaction that goes on.

@@ -311,20 +311,18 @@ impl Ledger {
         connection.pragma_update(None, "foreign_keys", true).map_err(broken)?;
         schema::prepare(&mut connection, path)?;
         schema::check_holds(&connection, path)?;
+        fence::enter_left(&connection, path)?;
         prepare_once(&connection).map_err(broken)?;
-        let mut ledger = Self {
-            fresh: Fresh::left_in(&connection).map_err(broken)?,
+        Ok(Self {
             connection,
             #[cfg(unix)]
             inode: inode(path),
             path: path.to_owned(),
             portals: Vec::new(),
             run: 0,
+            fresh: Fresh::default(),
             folder: None,
-        };
-        // What a run that died left out of the index.
-        ledger.index_left()?;
-        Ok(ledger)
+        })
     }
 
     /// Opens a ledger for looking only; it may be in use by a run.
@@ -342,16 +340,18 @@ impl Ledger {
         connection.busy_timeout(Duration::from_secs(5)).map_err(broken)?;
         let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(broken)?;
         schema::check_identity(&connection, path, version)?;
+        let mut fresh = Fresh::default();
         if version > 0 {
             schema::check_holds(&connection, path)?;
+            fresh = Fresh::left_in(&connection).map_err(broken)?;
         }
         prepare_once(&connection).map_err(broken)?;
         Ok(Self {
-            fresh: Fresh::left_in(&connection).map_err(broken)?,
             connection,
             path: path.to_owned(),
             portals: Vec::new(),
             run: 0,
+            fresh,
             #[cfg(unix)]
             inode: None,
             folder: None,
@@ -539,8 +539,6 @@ impl Ledger {
     pub fn end_run(&mut self, at: Timestamp, exit_status: u8, requests: u64, tally: &Tally) -> Result<(), LedgerError> {
         let outcomes: serde_json::Map<String, serde_json::Value> =
             tally.occurred().map(|(outcome, count)| (outcome.as_str().to_owned(), count.into())).collect();
-        // A run that ended leaves nothing to be entered later, or has not ended.
-        self.index_left()?;
         self.connection
             .execute(
                 "UPDATE run SET ended_at = ?2, exit_status = ?3, requests = ?4, outcomes = ?5 WHERE id = ?1",
