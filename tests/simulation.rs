@@ -3,8 +3,8 @@
 //! `SEEDS=1000000 cargo test --release --test simulation` runs many.
 //!
 //! In a simulated day anything goes wrong: answers are lost before and after their effect, requests arrive after their
-//! sender gave up or died, limiters refuse, the portal is gone for a while, somebody else uses the window, the process
-//! is killed between any two events. Whatever happens, the invariants at the end of `live` hold.
+//! sender gave up or died, limiters refuse, the portal is gone for a while, somebody else uses the window; the process is
+//! killed, and the clock set, between any two events. Whatever happens, the invariants at the end of `live` hold.
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
@@ -120,6 +120,8 @@ struct World {
     ledger: HashMap<UserId, Held>,
     life: u32,
     left_lately: VecDeque<Duration>,
+    /// The clock on the wall, which somebody sets between any two events, by years.
+    wall: Timestamp,
 }
 
 impl World {
@@ -157,6 +159,7 @@ impl World {
             ledger: HashMap::new(),
             life: 0,
             left_lately: VecDeque::new(),
+            wall: Timestamp::from_second(1_800_000_000).expect("a time"),
             random,
         }
     }
@@ -254,8 +257,7 @@ impl World {
     }
 
     fn stamp(&self, born: Duration) -> Stamp {
-        let wall = Timestamp::from_second(1_800_000_000).expect("a time");
-        Stamp { now: Moment::START + (self.now - born), wall: wall + self.now }
+        Stamp { now: Moment::START + (self.now - born), wall: self.wall + self.now }
     }
 
     /// One life of the process: from its start to its end, or to a kill. `true` where it ended.
@@ -324,6 +326,9 @@ impl World {
                 (Some(one), None) | (None, Some(one)) => one.max(self.now),
                 (None, None) => panic!("seed {}: the run waits for nothing", self.seed),
             };
+            if self.chance(self.weather.kills) {
+                self.wall = Timestamp::from_second(self.random.random_range(1..4_000_000_000)).expect("a time");
+            }
             if !last && self.chance(self.weather.kills) {
                 // Killed: what waited for the disk may be there or not; what is under way stays under way.
                 for row in batches.keys() {
