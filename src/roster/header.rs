@@ -106,7 +106,8 @@ impl Columns {
         let mut passed: Vec<(usize, String)> = Vec::new();
         for (place, name) in (0..).zip(&self.names) {
             let ours = self.results.is_some_and(|places| places.contains(&place));
-            if ours || read.contains(&Some(place)) {
+            // Keys may be secrets, also where only one of two is read.
+            if ours || read.contains(&Some(place)) || plain(name) == "key" {
                 continue;
             }
             let mut kept = name.clone();
@@ -171,5 +172,13 @@ mod tests {
         let columns = read(&names).expect("a results file");
         assert_eq!((columns.user_id, columns.employee_type, columns.outcome), (Some(1), Some(2), Some(5)));
         assert_eq!(columns.passed.len(), 2);
+    }
+
+    #[test]
+    fn no_key_passes_into_the_results() {
+        let names = |keys: &'static [&'static str]| [COLUMNS.as_slice(), keys].concat();
+        for keys in [&["key"][..], &["key", "Key"], &["KEY", "key", "k_e-y"]] {
+            assert_eq!(read(&names(keys)).expect("a results file").passed, [], "{keys:?}");
+        }
     }
 }
