@@ -8,6 +8,7 @@ use super::portal_fault;
 use crate::{
     access,
     cli::ExportArgs,
+    display::count,
     inquiry::Inquiry,
     portal::{Member, PAGE_SIZE},
     progress::Screen,
@@ -32,15 +33,16 @@ pub(super) fn execute(args: &ExportArgs, screen: &Screen, out: &mut dyn Write) -
         (false, true) => Some(4),
         _ => None,
     };
+    let mut unreadable = 0;
     let listed = runtime.block_on(async {
         let (mut members, mut seen, mut start): (Vec<Member>, HashSet<_>, u64) = (Vec::new(), HashSet::new(), 0);
         loop {
             let page = inquiry.ask(async || entry.portal.members(start, status).await).await?;
-            let last = page.len() < PAGE_SIZE as usize;
+            unreadable += page.unreadable;
             // Pages shift while people join and leave: nobody stands in the roster twice.
-            members.extend(page.into_iter().filter(|member| seen.insert(member.id)));
+            members.extend(page.members.into_iter().filter(|member| seen.insert(member.id)));
             start += u64::from(PAGE_SIZE);
-            if last {
+            if page.is_last {
                 return Ok(members);
             }
         }
@@ -56,6 +58,10 @@ pub(super) fn execute(args: &ExportArgs, screen: &Screen, out: &mut dyn Write) -
         Some(Target::Stdout) | None => roster(&wanted, out)?,
     }
     screen.say(&format!("{} of {} users", wanted.len(), members.len()));
+    if unreadable > 0 {
+        let accounts = count(u64::try_from(unreadable).unwrap_or(u64::MAX), "account");
+        screen.say(&format!("warning: {accounts} of the listing cannot be read and will be missing from the roster"));
+    }
     Ok(0)
 }
 
@@ -76,7 +82,9 @@ fn roster(members: &[&Member], out: &mut dyn Write) -> std::io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(["user_id", "employee_type", "email", "name", "registered"])?;
     for member in members {
+        // Defused it would be another address; the id says who it is.
         let email = member.email.as_ref().map_or("", |email| email.as_str());
+        let email = if neutralise(email) == email { email } else { "" };
         writer.write_record([
             &*member.id.to_string(),
             member.role.as_str(),

@@ -273,10 +273,11 @@ impl Invitations<'_> {
                 Err(Fault::Answered { status: 400 | 403, .. }) => return Ok(None),
                 Err(fault) => return Err(Stop::Portal(fault)),
             };
-            let last = page.len() < PAGE_SIZE as usize;
-            found.extend(page.into_iter().filter_map(|member| member.email.clone().map(|email| (email, member))));
+            found.extend(
+                page.members.into_iter().filter_map(|member| member.email.clone().map(|email| (email, member))),
+            );
             start += u64::from(PAGE_SIZE);
-            if last {
+            if page.is_last {
                 return Ok(Some(found));
             }
         }

@@ -25,6 +25,17 @@ pub struct Member {
     pub registered: String,
 }
 
+/// One page of the listing, in full.
+#[derive(Debug, Clone)]
+pub struct Members {
+    /// Those that could be read.
+    pub members: Vec<Member>,
+    /// How many entries could not.
+    pub unreadable: usize,
+    /// Whether nobody stands on a page after this one.
+    pub is_last: bool,
+}
+
 impl Member {
     /// Reads an entry of the listing; `None` where it has no usable id or status.
     pub fn read(entry: &Value) -> Option<Self> {

@@ -19,7 +19,7 @@ use reqwest::{
 pub use self::{
     envelope::{Account, AccountStatus, InviteLink, LinkAnswer, Page},
     fault::{Effect, ErrorBody, Fault, Loss},
-    member::Member,
+    member::{Member, Members},
 };
 use crate::{
     origin::PortalAddress,
@@ -209,7 +209,7 @@ impl Portal {
     }
 
     /// One page of the listing, in full; only users of this status, if one is given (1 active, 2 disabled, 4 pending).
-    pub async fn members(&self, start: u64, status: Option<u8>) -> Result<Vec<Member>, Fault> {
+    pub async fn members(&self, start: u64, status: Option<u8>) -> Result<Members, Fault> {
         let (count, start, status) =
             (PAGE_SIZE.to_string(), start.to_string(), status.map(|status| status.to_string()));
         let mut query =
@@ -223,7 +223,8 @@ impl Portal {
         if members.is_empty() && !entries.is_empty() {
             return Err(Fault::Unreadable("none of the entries of the listing is a user"));
         }
-        Ok(members)
+        let unreadable = entries.len() - members.len();
+        Ok(Members { is_last: entries.len() < PAGE_SIZE as usize, members, unreadable })
     }
 
     /// The member with this address; 404 where there is none (`docspace-contract.md` §6.1).

@@ -151,6 +151,33 @@ fn a_congratulation_is_read_whole_or_is_unknown() {
 }
 
 #[test]
+fn an_account_that_cannot_be_read_hides_nobody_else_from_an_export() {
+    let server = serving(
+        |head| {
+            let entry = |number: u32| {
+                format!(
+                    r#"{{"id":"66faa6e4-f133-11ea-b126-{number:012}","email":"{}{number}@x.org","status":1,"activationStatus":1}}"#,
+                    if number == 7 { "=cmd" } else { "ann" }
+                )
+            };
+            let entries: Vec<String> = if head.contains("startIndex=0&") {
+                (0..99).map(entry).chain([r#"{"id":17}"#.to_owned()]).collect()
+            } else {
+                vec![entry(100)]
+            };
+            ok(&format!(r#"{{"response":[{}],"total":101,"status":0,"statusCode":200}}"#, entries.join(",")))
+        },
+        false,
+    );
+    let bench = Bench::new();
+    bench.write("key", "sk-0123456789abcdef0123456789abcdef");
+    let ended = bench.onboard(&["export", "--portal", &server.origin, "--api-key-file", "key"]).with(0);
+    assert_eq!(ended.out.lines().count(), 1 + 99 + 1);
+    assert!(ended.said().contains("1 account of the listing cannot be read"), "{}", ended.err);
+    assert!(!ended.out.contains("=cmd"), "it is known by the id, and runs nowhere");
+}
+
+#[test]
 fn a_key_that_is_echoed_back_is_masked() {
     let server = serving(
         |head| {
