@@ -582,6 +582,23 @@ async fn what_a_run_that_died_left_out_of_the_index_holds_all_the_same() {
     assert_eq!(intend_all(&recorder, 0..4).await.len(), 1, "only the fourth is held by nobody");
 }
 
+#[test]
+fn two_holds_of_one_user_that_no_run_would_leave_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let insert = "INSERT INTO attempt (portal, kind, subject, run, began_at, state, holds, counted) \
+                  VALUES (1, 0, x'01010101010101010101010101010101', 1, 0, 'intent', 2, 1)";
+    let ledger = open(&path);
+    ledger.connection.execute(insert, []).expect("the first");
+    ledger.connection.execute(insert, []).expect("the second");
+    drop(ledger);
+    let lock = Lock::try_acquire(&path, "a test", at(0)).expect("a lock").expect("free");
+    for _ in 0..2 {
+        let refused = Ledger::open(&lock, true).map(drop).expect_err("refused");
+        assert!(matches!(refused, LedgerError::Damaged { what, .. } if what.contains("two")), "{refused}");
+    }
+}
+
 #[tokio::test]
 async fn many_attempts_enter_the_index_together_and_the_rest_when_the_run_ends() {
     let folder = tempfile::tempdir().expect("a folder");
