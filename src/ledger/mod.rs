@@ -304,6 +304,7 @@ impl Ledger {
         // Whoever is no ledger is refused before anything in it is changed.
         let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(broken)?;
         schema::check_identity(&connection, path, version)?;
+        schema::check_shape(&connection, path, version)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(broken)?;
         // NORMAL would lose the last commits at a power loss: second mails.
         connection.pragma_update(None, "synchronous", "FULL").map_err(broken)?;
@@ -340,6 +341,7 @@ impl Ledger {
         connection.busy_timeout(Duration::from_secs(5)).map_err(broken)?;
         let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(broken)?;
         schema::check_identity(&connection, path, version)?;
+        schema::check_shape(&connection, path, version)?;
         let mut fresh = Fresh::default();
         if version > 0 {
             schema::check_holds(&connection, path)?;

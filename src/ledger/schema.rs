@@ -119,6 +119,12 @@ pub(super) fn check_identity(connection: &Connection, path: &std::path::Path, ve
     if version > VERSION {
         return Err(LedgerError::Newer { path: path.to_owned(), version });
     }
+    Ok(())
+}
+
+/// Refuses a ledger whose tables are others than this version has.
+pub(super) fn check_shape(connection: &Connection, path: &std::path::Path, version: i64) -> Result<(), LedgerError> {
+    let broken = |error: rusqlite::Error| LedgerError::from_sqlite(path, &error);
     let made = Connection::open_in_memory().map_err(broken)?;
     for step in STEPS.iter().take(usize::try_from(version).unwrap_or_default()) {
         made.execute_batch(step).map_err(broken)?;
