@@ -67,21 +67,25 @@ impl Ledger {
 
     /// The attempt that holds a user on this portal, or on one that it was.
     fn holder(&self, mail: Mail, subject: Subject) -> rusqlite::Result<Option<i64>> {
-        let kind = mail as i64;
         for portal in &self.portals {
-            if let Some(attempt) = self.fresh.0.get(&(*portal, kind, subject)) {
-                return Ok(Some(*attempt));
-            }
-            // Nothing but the index is looked at: most users are held by nobody.
-            let mut statement = self.connection.prepare_cached(
-                "SELECT id FROM attempt WHERE portal = ?1 AND kind = ?2 AND subject = ?3 AND holds = 1",
-            )?;
-            let found = statement.query_row(params![portal, kind, subject.as_slice()], |row| row.get(0)).optional()?;
+            let found = self.holder_at(*portal, mail, subject)?;
             if found.is_some() {
                 return Ok(found);
             }
         }
         Ok(None)
+    }
+
+    fn holder_at(&self, portal: i64, mail: Mail, subject: Subject) -> rusqlite::Result<Option<i64>> {
+        let kind = mail as i64;
+        if let Some(attempt) = self.fresh.0.get(&(portal, kind, subject)) {
+            return Ok(Some(*attempt));
+        }
+        // Nothing but the index is looked at: most users are held by nobody.
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM attempt WHERE portal = ?1 AND kind = ?2 AND subject = ?3 AND holds = 1")?;
+        statement.query_row(params![portal, kind, subject.as_slice()], |row| row.get(0)).optional()
     }
 
     fn hold_of(&self, attempt: i64) -> rusqlite::Result<Held> {
@@ -141,13 +145,9 @@ impl Ledger {
         if others.is_empty() {
             return Ok(None);
         }
-        let mut statement = self
-            .connection
-            .prepare("SELECT 1 FROM attempt WHERE portal = ?1 AND kind = 0 AND subject = ?2 AND holds = 1")
-            .map_err(&broken)?;
         for user in users {
             for (portal, origin) in &others {
-                if statement.exists(params![portal, user.as_bytes().as_slice()]).map_err(&broken)? {
+                if self.holder_at(*portal, Mail::Congratulation, *user.as_bytes()).map_err(&broken)?.is_some() {
                     return Ok(Some((origin.clone(), user)));
                 }
             }

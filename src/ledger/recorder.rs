@@ -261,21 +261,18 @@ impl Ledger {
         at: Timestamp,
     ) -> Result<(), LedgerError> {
         let at = at.as_millisecond();
-        let concluded = match ending {
-            // The common ones name nothing that an index depends on.
-            Ending::Sent => self
-                .connection
+        // What goes on holding its user names nothing that the index depends on.
+        let stays = |state: &str, reason: Option<&str>| {
+            self.connection
                 .prepare_cached(
-                    "UPDATE attempt SET state = 'sent', ended_at = ?2, http = ?3 WHERE id = ?1 AND state = 'intent'",
-                )
-                .and_then(|mut statement| statement.execute(params![attempt.0, at, http])),
-            Ending::Unknown { reason } => self
-                .connection
-                .prepare_cached(
-                    "UPDATE attempt SET state = 'unknown', ended_at = ?2, http = ?3, reason = ?4 \
+                    "UPDATE attempt SET state = ?2, ended_at = ?3, http = ?4, reason = ?5 \
                      WHERE id = ?1 AND state = 'intent'",
                 )
-                .and_then(|mut statement| statement.execute(params![attempt.0, at, http, reason])),
+                .and_then(|mut statement| statement.execute(params![attempt.0, state, at, http, reason]))
+        };
+        let concluded = match ending {
+            Ending::Sent => stays("sent", None),
+            Ending::Unknown { reason } => stays("unknown", Some(reason)),
             Ending::NoEffect { counted, reason } => self
                 .connection
                 .prepare_cached(
