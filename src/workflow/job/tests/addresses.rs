@@ -20,18 +20,6 @@ fn account(number: u32, name: &str) -> Account {
     Account { email: Some(email(name)), ..active(number) }
 }
 
-/// A job that has its link, and whose users stand on no page of the listing.
-fn one_by_one(rows: &[roster::Row]) -> Job<'_> {
-    let mut job = job(rows, POLICY);
-    ask(&mut job, LINK, at(0));
-    job.link_came(EmployeeType::User, Ok(LinkAnswer::NotPermitted), at(0));
-    if rows.len() > 1 {
-        ask(&mut job, Call::Page(0), at(0));
-        job.page_came(0, Ok(long_listing()), at(0));
-    }
-    job
-}
-
 /// A job that has its link, and has asked for the first page.
 fn at_the_listing(rows: &[roster::Row]) -> Job<'_> {
     let mut job = job(rows, POLICY);
@@ -48,7 +36,7 @@ fn page(accounts: Vec<Account>) -> Page {
 #[test]
 fn an_address_is_asked_for_as_one_and_becomes_its_user() {
     let rows = [by_address("ann")];
-    let mut job = one_by_one(&rows);
+    let mut job = one_by_one(&rows, POLICY);
     assert_eq!((job.user(0), job.email(0)), (None, Some(email("ann").digest())));
     ask(&mut job, Call::Person(0), at(1));
     job.account_came(0, Ok(account(5, "ann")), at(1));
@@ -65,7 +53,7 @@ fn an_address_is_asked_for_as_one_and_becomes_its_user() {
 #[test]
 fn an_address_that_the_portal_does_not_know_congratulates_nobody() {
     let rows = [by_address("ann"), by_address("ben"), by_address("eve")];
-    let mut job = one_by_one(&rows);
+    let mut job = one_by_one(&rows, POLICY);
     for row in 0..3 {
         ask(&mut job, Call::Person(row), at(1));
     }
@@ -84,7 +72,7 @@ fn an_address_that_the_portal_does_not_know_congratulates_nobody() {
 #[test]
 fn an_id_and_an_address_must_be_the_same_persons() {
     let rows = [by_both(0, "ann"), by_both(1, "ben")];
-    let mut job = one_by_one(&rows);
+    let mut job = one_by_one(&rows, POLICY);
     ask(&mut job, Call::Account(0), at(1));
     ask(&mut job, Call::Account(1), at(1));
     job.account_came(0, Ok(account(0, "eve")), at(1));
@@ -93,7 +81,7 @@ fn an_id_and_an_address_must_be_the_same_persons() {
     assert!(detail(&job, 0).starts_with("the user id and the e-mail address are not the same"), "{}", detail(&job, 0));
     assert_eq!(send(&mut job, at(2)), Some(1));
     // A portal that does not tell the address contradicts nobody.
-    let mut job = one_by_one(&rows);
+    let mut job = one_by_one(&rows, POLICY);
     ask(&mut job, Call::Account(0), at(1));
     job.account_came(0, Ok(active(0)), at(1));
     assert_eq!(send(&mut job, at(2)), Some(0));
@@ -102,7 +90,7 @@ fn an_id_and_an_address_must_be_the_same_persons() {
 #[test]
 fn nobody_is_congratulated_for_somebody_elses_answer() {
     let rows = rows(9);
-    let mut job = one_by_one(&rows);
+    let mut job = one_by_one(&rows, POLICY);
     for row in 0..3 {
         ask(&mut job, Call::Account(row), at(1));
         job.account_came(row, Ok(Account { id: UserId::PLACEHOLDER, ..active(row) }), at(1));
@@ -161,7 +149,7 @@ fn of_two_rows_of_one_person_the_earlier_leads() {
 #[test]
 fn a_later_row_that_already_moved_leads() {
     let rows = [by_address("ann"), row(3)];
-    let mut job = one_by_one(&rows);
+    let mut job = one_by_one(&rows, POLICY);
     ask(&mut job, Call::Person(0), at(1));
     ask(&mut job, Call::Account(1), at(1));
     job.account_came(1, Ok(account(3, "ann")), at(1));
@@ -174,7 +162,7 @@ fn a_later_row_that_already_moved_leads() {
 #[test]
 fn two_addresses_of_one_person_are_congratulated_once() {
     let rows = [by_address("ann"), by_address("anna")];
-    let mut job = one_by_one(&rows);
+    let mut job = one_by_one(&rows, POLICY);
     ask(&mut job, Call::Person(0), at(1));
     ask(&mut job, Call::Person(1), at(1));
     // A portal need not tell addresses.
@@ -187,7 +175,7 @@ fn two_addresses_of_one_person_are_congratulated_once() {
 #[test]
 fn a_row_whose_id_and_address_disagree_leads_nobody() {
     let rows = [by_both(3, "eve"), by_address("ann")];
-    let mut job = one_by_one(&rows);
+    let mut job = one_by_one(&rows, POLICY);
     ask(&mut job, Call::Account(0), at(1));
     ask(&mut job, Call::Person(1), at(1));
     job.account_came(1, Ok(account(3, "ann")), at(1));
@@ -196,7 +184,7 @@ fn a_row_whose_id_and_address_disagree_leads_nobody() {
     assert_eq!([(); 2].map(|()| send(&mut job, at(1))), [Some(1), None]);
     // Where they agree it does lead.
     let rows = [by_both(3, "ann"), by_address("ann")];
-    let mut job = one_by_one(&rows);
+    let mut job = one_by_one(&rows, POLICY);
     ask(&mut job, Call::Account(0), at(1));
     ask(&mut job, Call::Person(1), at(1));
     job.account_came(1, Ok(account(3, "ann")), at(1));

@@ -2,16 +2,6 @@
 
 use super::*;
 
-/// A job whose link and first page are answered, with so many rows to be asked for one by one.
-fn one_by_one(rows: &[roster::Row], policy: Policy) -> Job<'_> {
-    let mut job = job(rows, policy);
-    ask(&mut job, LINK, at(0));
-    job.link_came(EmployeeType::User, Ok(LinkAnswer::NotPermitted), at(0));
-    ask(&mut job, Call::Page(0), at(0));
-    job.page_came(0, Ok(long_listing()), at(0));
-    job
-}
-
 /// A portal that was asked, and answers to nothing but what follows.
 fn silent_start(rows: &[roster::Row], policy: Policy) -> Job<'_> {
     let mut job = job(rows, policy);

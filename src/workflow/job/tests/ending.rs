@@ -46,10 +46,7 @@ fn a_refreshed_row_is_asked_for_and_keeps_what_the_ledger_says() {
     let policy = Policy { refresh: true, retries: 0, ..POLICY };
     let mut job = knowing(&rows, policy, |_| Some(sent_before()));
     assert_eq!((job.progress().to_check, outcome(&job, 0)), (5, None));
-    ask(&mut job, LINK, at(0));
-    job.link_came(EmployeeType::User, Ok(LinkAnswer::NotPermitted), at(0));
-    ask(&mut job, Call::Page(0), at(0));
-    job.page_came(0, Ok(long_listing()), at(0));
+    begin(&mut job);
     for row in 0..4 {
         ask(&mut job, Call::Account(row), at(1));
     }
@@ -112,11 +109,7 @@ fn rows_that_cannot_be_used_cost_nothing_and_duplicates_only_their_link() {
 fn a_run_that_ends_early_leaves_every_row_with_its_outcome() {
     let wait = Wait { at_most: Duration::from_secs(100), poll: Duration::from_secs(30) };
     let rows = rows(5);
-    let mut job = job(&rows, Policy { wait: Some(wait), ..POLICY });
-    ask(&mut job, LINK, at(0));
-    job.link_came(EmployeeType::User, Ok(LinkAnswer::NotPermitted), at(0));
-    ask(&mut job, Call::Page(0), at(0));
-    job.page_came(0, Ok(long_listing()), at(0));
+    let mut job = one_by_one(&rows, Policy { wait: Some(wait), ..POLICY });
     for row in 0..4 {
         ask(&mut job, Call::Account(row), at(1));
     }

@@ -105,6 +105,23 @@ fn ask(job: &mut Job<'_>, call: Call, at: Stamp) {
     job.take_read(call);
 }
 
+/// Has the link and, where one is worth it, the first page answered: rows are asked for one by one from here on.
+fn begin(job: &mut Job<'_>) {
+    ask(job, LINK, at(0));
+    job.link_came(EmployeeType::User, Ok(LinkAnswer::NotPermitted), at(0));
+    if job.roster.len() > 1 {
+        ask(job, Call::Page(0), at(0));
+        job.page_came(0, Ok(long_listing()), at(0));
+    }
+}
+
+/// A job of which that is done.
+fn one_by_one(rows: &[roster::Row], policy: Policy) -> Job<'_> {
+    let mut job = job(rows, policy);
+    begin(&mut job);
+    job
+}
+
 /// Answers a question, other than for a link, with this fault.
 fn fail(job: &mut Job<'_>, call: Call, fault: Fault, at: Stamp) {
     match call {

@@ -313,11 +313,7 @@ fn one_that_comes_back_after_the_close_is_not_attempted() {
 fn with_keys_to_be_signed_nothing_leaves_before_the_tenant_is_known() {
     let rows = rows(2);
     let policy = Policy { needs_tenant: true, ..POLICY };
-    let mut job = job(&rows, policy.clone());
-    ask(&mut job, LINK, at(0));
-    job.link_came(EmployeeType::User, Ok(LinkAnswer::NotPermitted), at(0));
-    ask(&mut job, Call::Page(0), at(0));
-    job.page_came(0, Ok(long_listing()), at(0));
+    let mut job = one_by_one(&rows, policy.clone());
     ask(&mut job, Call::Account(0), at(0));
     ask(&mut job, Call::Account(1), at(0));
     assert_eq!(job.peek_read(at(0).now), None, "an account may tell it");
