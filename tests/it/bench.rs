@@ -3,8 +3,12 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{self, Read, Write},
+    net::{Shutdown, TcpListener},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -165,4 +169,37 @@ pub(crate) fn messages(portal: &Sandbox) -> usize {
     let stats = portal.stats();
     assert!(stats.messages.values().all(|count| *count == 1), "somebody got two: {:?}", stats.messages);
     stats.messages.len()
+}
+
+/// A server that answers every connection with these bytes, as often as it is asked, and then closes or hangs.
+pub(crate) struct Bytes {
+    pub(crate) origin: String,
+}
+
+/// Starts one; `answer` is given the head of the request.
+pub(crate) fn serving(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static, hangs: bool) -> Bytes {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let answer = Arc::clone(&answer);
+            thread::spawn(move || {
+                let mut head = Vec::new();
+                let mut byte = [0; 1];
+                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+                    head.push(byte[0]);
+                }
+                // Whoever asked may have gone; that is part of the test.
+                let _gone = stream.write_all(&answer(&String::from_utf8_lossy(&head)));
+                if !hangs {
+                    let _gone = stream.shutdown(Shutdown::Write);
+                }
+                // A request's body that is left unread would break the connection before the answer is read.
+                let _gone = io::copy(&mut stream, &mut io::sink());
+            });
+        }
+    });
+    Bytes { origin }
 }

@@ -1,43 +1,9 @@
 //! Portals and rosters that mean harm, or are merely broken: nothing crashes, leaks, or congratulates anybody who is not
 //! known to be active.
 
-use std::{
-    io::{Read, Write},
-    net::TcpListener,
-    thread,
-};
+use std::thread;
 
-use crate::bench::{Bench, active, portal};
-
-/// A server that answers every connection with these bytes, as often as it is asked, and then closes or hangs.
-struct Bytes {
-    origin: String,
-}
-
-fn serving(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static, hangs: bool) -> Bytes {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let origin = format!("http://{}", listener.local_addr().expect("an address"));
-    let answer = std::sync::Arc::new(answer);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let answer = std::sync::Arc::clone(&answer);
-            thread::spawn(move || {
-                let mut head = Vec::new();
-                let mut byte = [0; 1];
-                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
-                    head.push(byte[0]);
-                }
-                // Whoever asked may have gone; that is part of the test.
-                let _gone = stream.write_all(&answer(&String::from_utf8_lossy(&head)));
-                if hangs {
-                    let _gone = stream.read(&mut byte);
-                }
-            });
-        }
-    });
-    Bytes { origin }
-}
+use crate::bench::{Bench, Bytes, active, portal, serving};
 
 fn ok(body: &str) -> Vec<u8> {
     // The server closes after each answer: unsaid, a further request might race with that.

@@ -1,14 +1,12 @@
 //! No secret is shown: not by any command, at any verbosity, whatever a portal echoes.
 
 use std::{
-    io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    io::Read,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    thread,
 };
 
-use crate::bench::{Bench, active, config};
+use crate::bench::{Bench, active, config, serving};
 use onboard::sandbox::{Config, Sandbox};
 
 const KEY: &str = "sk-5f1d0c9b8a7e6f5d4c3b2a190817263544536271809fabcdef0123456789abcd";
@@ -91,43 +89,27 @@ struct Learned {
 }
 
 /// Answers everything with an error that tells back what came, the key included; users are active where `lets_ask`.
-fn echo(mut stream: TcpStream, lets_ask: bool, learned: &Mutex<Learned>) {
-    let mut head = Vec::new();
-    let mut byte = [0; 1];
-    while stream.read(&mut byte).is_ok_and(|read| read == 1) {
-        head.push(byte[0]);
-        if !head.ends_with(b"\r\n\r\n") {
-            continue;
+fn echo(head: &str, lets_ask: bool, learned: &Mutex<Learned>) -> Vec<u8> {
+    let path = head.split(' ').nth(1).unwrap_or_default();
+    let mut learned = learned.lock().expect("whole");
+    learned.signed.extend(path.split_once("&Key=").map(|(_, key)| key.to_owned()));
+    learned.listed |= process_list().contains(KEY);
+    let (status, body) = match path.strip_prefix("/api/2.0/portal/users/") {
+        Some(id) if lets_ask && !id.contains('/') => {
+            let user = serde_json::json!({ "id": id, "isActive": true, "status": 1 });
+            (200, serde_json::json!({ "response": user, "status": 0, "statusCode": 200 }))
         }
-        let text = String::from_utf8_lossy(&head).into_owned();
-        let path = text.split(' ').nth(1).unwrap_or_default();
-        if let Some((_, key)) = path.split_once("&Key=") {
-            learned.lock().expect("whole").signed.push(key.to_owned());
+        _ => {
+            let status = if path.starts_with("/api/2.0/people") { 403 } else { 400 };
+            let said = head.replace("\r\n", " ");
+            let error = serde_json::json!({ "message": said, "stack": said, "type": said });
+            (status, serde_json::json!({ "error": error, "status": 1, "statusCode": status }))
         }
-        if process_list().contains(KEY) {
-            learned.lock().expect("whole").listed = true;
-        }
-        let (status, body) = match path.strip_prefix("/api/2.0/portal/users/") {
-            Some(id) if lets_ask && !id.contains('/') => (
-                200,
-                serde_json::json!({ "response": { "id": id, "isActive": true, "status": 1 }, "status": 0, "statusCode": 200 }),
-            ),
-            _ => {
-                let status = if path.starts_with("/api/2.0/people") { 403 } else { 400 };
-                let said = text.replace("\r\n", " ");
-                (
-                    status,
-                    serde_json::json!({ "error": { "message": said, "stack": said, "type": said }, "status": 1, "statusCode": status }),
-                )
-            }
-        };
-        let body = body.to_string();
-        let answer = format!("HTTP/1.1 {status} X\r\nX-Echo: {KEY}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        if stream.write_all(answer.as_bytes()).is_err() {
-            return;
-        }
-        head.clear();
-    }
+    };
+    let body = body.to_string();
+    let length = body.len();
+    format!("HTTP/1.1 {status} X\r\nX-Echo: {KEY}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+        .into()
 }
 
 /// The command lines of all processes, where they can be read like that.
@@ -135,20 +117,6 @@ fn process_list() -> String {
     let Ok(processes) = std::fs::read_dir("/proc") else { return String::new() };
     let lines = processes.filter_map(|process| std::fs::read(process.ok()?.path().join("cmdline")).ok());
     lines.map(|line| String::from_utf8_lossy(&line).into_owned()).collect()
-}
-
-fn echoing(lets_ask: bool) -> (String, Arc<Mutex<Learned>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let origin = format!("http://{}", listener.local_addr().expect("an address"));
-    let learned = Arc::new(Mutex::new(Learned::default()));
-    let told = Arc::clone(&learned);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let told = Arc::clone(&told);
-            thread::spawn(move || echo(stream, lets_ask, &told));
-        }
-    });
-    (origin, learned)
 }
 
 #[test]
@@ -160,7 +128,9 @@ fn no_command_shows_a_key_that_the_portal_tells_back() {
     bench.write("old.csv", "user_id,employee_type\n66faa6e4-f133-11ea-b126-00ffeec8b4ef,User\n");
     let mut shown = Shown::default();
     for lets_ask in [false, true] {
-        let (origin, learned) = echoing(lets_ask);
+        let learned = Arc::new(Mutex::new(Learned::default()));
+        let told = Arc::clone(&learned);
+        let origin = serving(move |head| echo(head, lets_ask, &told), false).origin;
         let user = users[0].id.to_string();
         for (number, more) in VERBOSITIES.into_iter().enumerate() {
             bench.write("key", KEY);
