@@ -55,7 +55,7 @@
 //! | [`portal`] | one call, one request; what each ending proves |
 //! | [`roster`], [`results`] | the files in and out |
 //! | [`report`] | what is told of a run afterwards; [`progress`] while it goes on; [`logs`] for diagnostics |
-//! | [`user`], [`outcome`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
+//! | [`user`], [`outcome`], [`attempt`], [`exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
 //! | [`signing`] | the key that a real portal demands |
 //! | [`access`] | from options to a portal that can be asked; [`inquiry`] asks it one by one |
 //! | [`sandbox`] | the embedded portal |
@@ -77,9 +77,11 @@
 pub const VERSION: &str = env!("ONBOARD_VERSION");
 
 pub mod access;
+pub mod attempt;
 pub mod cli;
 pub mod command;
 pub mod display;
+pub mod exit;
 pub mod inquiry;
 pub mod ledger;
 pub mod logs;

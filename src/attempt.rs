@@ -1,0 +1,89 @@
+//! What is on record of a message to a person: the words that ledger, plan and workflow share.
+//!
+//! An *attempt* to send somebody a mail holds that person from its intent on, until an ending proves that nothing had an
+//! effect, or a person lets it go.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+/// Which mail is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mail {
+    /// The congratulation, to a user.
+    Congratulation = 0,
+    /// The portal's invitation, to an address.
+    Invitation = 1,
+}
+
+impl Mail {
+    /// What people call one of it.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Congratulation => "congratulation",
+            Self::Invitation => "invitation",
+        }
+    }
+}
+
+/// About whom an attempt is: a user's id for a congratulation, the digest of an address for an invitation.
+pub type Subject = [u8; 16];
+
+/// The attempt that holds somebody, so that nothing is sent to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    /// The portal accepted it.
+    Sent {
+        /// When.
+        at: Timestamp,
+        /// In which run.
+        run: Arc<str>,
+    },
+    /// It may have been sent.
+    Unknown {
+        /// When.
+        at: Timestamp,
+        /// In which run.
+        run: Arc<str>,
+        /// Why nobody knows.
+        why: String,
+    },
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The portal accepted it.
+    Sent,
+    /// It certainly had no effect.
+    NoEffect {
+        /// Whether the portal's daily limit counts it all the same.
+        counted: bool,
+        /// Why.
+        why: String,
+    },
+    /// Nobody but the portal knows.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Which earlier attempts a person asked to let go in this run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LetGo {
+    /// Those that were accepted (`--resend`).
+    pub sent: bool,
+    /// Those that may have been (`--retry-unknown`).
+    pub unknown: bool,
+}
+
+impl LetGo {
+    /// Whether this hold is to be let go.
+    pub fn covers(self, held: &Held) -> bool {
+        match held {
+            Held::Sent { .. } => self.sent,
+            Held::Unknown { .. } => self.unknown,
+        }
+    }
+}
