@@ -1,14 +1,23 @@
 //! One request after another at the portal's pace, for the commands that are no run: `doctor`, `export`, `invite`.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
     pace::{Ending, Kind, Limits, Moment, Pace, Reaction, RecentUse},
-    portal::{Effect, Fault},
+    portal::{Effect, Fault, Person, Portal, Wanted},
     workflow::Backoff,
 };
+
+/// Everybody whom the listing names.
+#[derive(Debug, Default)]
+pub struct Everybody {
+    /// Each of them once: pages shift while people join and leave.
+    pub people: Vec<Person>,
+    /// How many entries could not be read.
+    pub unreadable: usize,
+}
 
 /// Makes requests one by one.
 #[derive(Debug)]
@@ -40,6 +49,29 @@ impl Inquiry {
     /// Asks until there is an answer, or the tries are spent, or the portal wants to be left alone.
     pub async fn ask<T>(&mut self, question: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
         self.repeat(Kind::Read, Fault::worth_asking_again, question).await
+    }
+
+    /// The whole listing, or those of it who are wanted. A page that brings nobody new is an error: such a listing has no
+    /// end.
+    pub async fn everybody(&mut self, portal: &Portal, wanted: Wanted) -> Result<Everybody, Fault> {
+        let (mut found, mut seen, mut start) = (Everybody::default(), HashSet::new(), 0);
+        loop {
+            let page = self.ask(async || portal.page(start, wanted).await).await?;
+            let readable = page.people.len();
+            let known = found.people.len();
+            found.unreadable += page.entries - readable;
+            found.people.extend(page.people.into_iter().filter(|person| seen.insert(person.id)));
+            start += u64::try_from(page.entries).unwrap_or(u64::MAX);
+            if readable == 0 && page.entries > 0 {
+                return Err(Fault::Unreadable("none of the entries of the listing is a user"));
+            }
+            if page.entries == 0 || start >= page.total {
+                return Ok(found);
+            }
+            if found.people.len() == known {
+                return Err(Fault::Unreadable("its listing repeats itself: a page of it brought nobody new"));
+            }
+        }
     }
 
     /// Sends until it was accepted, refused for good, or may have been; what certainly had no effect is sent again.

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use onboard::{
     outcome::Outcome,
     pace::{self, Kind, Limiter, Limits, Moment, Pace, Permit, Rate, Reaction, RecentUse, Refusal},
-    portal::{Account, AccountStatus, ErrorBody, Fault, LinkAnswer, Loss, Page},
+    portal::{ErrorBody, Fault, LinkAnswer, Loss, Page, Person, PersonStatus},
     roster::{Row, RowState},
     user::{EmployeeType, UserId},
     workflow::{Call, Closed, Earlier, Ending, Halt, Job, Policy, Stamp},
@@ -99,7 +99,7 @@ struct Flight {
 enum Reply {
     Link(Result<LinkAnswer, Fault>),
     Page(Result<Page, Fault>),
-    Account(Result<Account, Fault>),
+    Account(Result<Person, Fault>),
     Write(Result<(), Fault>),
 }
 
@@ -208,10 +208,20 @@ impl World {
         }
     }
 
-    fn account(&self, user: UserId) -> Account {
+    fn account(&self, user: UserId) -> Person {
         let active = self.users.iter().any(|(other, active)| *other == user && *active);
-        let status = Some(if active { AccountStatus::Enabled } else { AccountStatus::Pending });
-        Account { id: user, is_active: active, status, removed: false, email: None, tenant: None }
+        let status = Some(if active { PersonStatus::Enabled } else { PersonStatus::Pending });
+        Person {
+            id: user,
+            is_active: active,
+            status,
+            removed: false,
+            email: None,
+            tenant: None,
+            name: String::new(),
+            role: EmployeeType::User,
+            registered: String::new(),
+        }
     }
 
     /// A request arrives: what it does, and what is answered.
@@ -236,14 +246,14 @@ impl World {
                 match call {
                     Call::Link(_) => Reply::Link(fault.map_or(Ok(LinkAnswer::NotPermitted), Err)),
                     Call::Page(start) => {
-                        let accounts: Vec<Account> = self
+                        let accounts: Vec<Person> = self
                             .users
                             .iter()
                             .skip(usize::try_from(start).expect("small"))
                             .take(100)
                             .map(|(user, _)| self.account(*user))
                             .collect();
-                        let page = Page { total: ROWS as u64, entries: accounts.len(), accounts };
+                        let page = Page { total: ROWS as u64, entries: accounts.len(), people: accounts };
                         Reply::Page(fault.map_or(Ok(page), Err))
                     }
                     Call::Account(row) | Call::Person(row) => {

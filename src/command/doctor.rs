@@ -10,7 +10,7 @@ use crate::{
     cli::DoctorArgs,
     display::{Grouped, Shown, Span, moment},
     ledger::{self, Ledger},
-    portal::{ErrorBody, Fault, Portal},
+    portal::{ErrorBody, Fault, Portal, Wanted},
     progress::Screen,
     secret::Secret,
 };
@@ -222,7 +222,7 @@ async fn look_at_permissions(portal: &Portal, role: Role, findings: &mut Finding
         Role::RoomAdmin => findings.good("links", "User and Guest; not RoomAdmin and DocSpaceAdmin"),
         Role::User | Role::Guest => findings.bad("links", "none: users and guests invite nobody", "use an admin's key"),
     }
-    let seen = portal.members(0, None).await;
+    let seen = portal.page(0, Wanted::Everything { status: None }).await;
     match seen {
         Ok(_) if role >= Role::Admin => findings.good("statuses", "of all users"),
         Ok(_) => findings.bad("statuses", "not of everybody: a room admin sees few", "use a DocSpace admin's key"),

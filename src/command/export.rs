@@ -1,6 +1,6 @@
 //! `onboard export`: a roster from the portal's user listing.
 
-use std::{collections::HashSet, io::Write};
+use std::io::Write;
 
 use anyhow::{Context, bail};
 
@@ -9,8 +9,8 @@ use crate::{
     access,
     cli::ExportArgs,
     display::count,
-    inquiry::Inquiry,
-    portal::{Member, PAGE_SIZE},
+    inquiry::{Everybody, Inquiry},
+    portal::{Person, PersonStatus, Wanted},
     progress::Screen,
     results::{Target, neutralise, write_whole},
 };
@@ -29,35 +29,22 @@ pub(super) fn execute(args: &ExportArgs, screen: &Screen, out: &mut dyn Write) -
     let mut inquiry = Inquiry::new(args.limits.limits(), &[], 5, 1);
     // The portal filters by one status itself, which spares pages.
     let status = match (args.active, args.pending) {
-        (true, false) => Some(1),
-        (false, true) => Some(4),
+        (true, false) => Some(PersonStatus::Enabled),
+        (false, true) => Some(PersonStatus::Pending),
         _ => None,
     };
-    let mut unreadable = 0;
-    let listed = runtime.block_on(async {
-        let (mut members, mut seen, mut start): (Vec<Member>, HashSet<_>, u64) = (Vec::new(), HashSet::new(), 0);
-        loop {
-            let page = inquiry.ask(async || entry.portal.members(start, status).await).await?;
-            unreadable += page.unreadable;
-            // Pages shift while people join and leave: nobody stands in the roster twice.
-            members.extend(page.members.into_iter().filter(|member| seen.insert(member.id)));
-            start += u64::from(PAGE_SIZE);
-            if page.is_last {
-                return Ok(members);
-            }
-        }
-    });
-    let members = match listed {
-        Ok(members) => members,
+    let listed = runtime.block_on(inquiry.everybody(&entry.portal, Wanted::Everything { status }));
+    let Everybody { people, unreadable } = match listed {
+        Ok(everybody) => everybody,
         Err(fault) => return Ok(portal_fault(screen, &entry.address, &fault)),
     };
-    let wanted: Vec<&Member> = members.iter().filter(|member| is_wanted(args, member)).collect();
+    let wanted: Vec<&Person> = people.iter().filter(|person| is_wanted(args, person)).collect();
     match args.output.as_ref().map(|target| &target.0) {
         Some(Target::Path(path)) => write_whole(path, |out| roster(&wanted, out))
             .with_context(|| format!("the roster cannot be written to {}", path.display()))?,
         Some(Target::Stdout) | None => roster(&wanted, out)?,
     }
-    screen.say(&format!("{} of {} users", wanted.len(), members.len()));
+    screen.say(&format!("{} of {} users", wanted.len(), people.len()));
     if unreadable > 0 {
         let accounts = count(u64::try_from(unreadable).unwrap_or(u64::MAX), "account");
         screen.say(&format!("warning: {accounts} of the listing cannot be read and will be missing from the roster"));
@@ -65,32 +52,30 @@ pub(super) fn execute(args: &ExportArgs, screen: &Screen, out: &mut dyn Write) -
     Ok(0)
 }
 
-fn is_wanted(args: &ExportArgs, member: &Member) -> bool {
+fn is_wanted(args: &ExportArgs, person: &Person) -> bool {
     let by_state = match (args.active, args.pending) {
         (false, false) => true,
-        (active, pending) => {
-            (active && member.active && !member.disabled && !member.pending) || (pending && member.pending)
-        }
+        (active, pending) => (active && person.is_due()) || (pending && person.is_pending()),
     };
     // A date in the portal's own zone, as it stands in the entry.
-    let registered = member.registered.get(..10).and_then(|date| date.parse::<jiff::civil::Date>().ok());
+    let registered = person.registered.get(..10).and_then(|date| date.parse::<jiff::civil::Date>().ok());
     let since = args.registered_since.is_none_or(|since| registered.is_some_and(|date| date >= since));
-    by_state && since && (args.employee_type.is_empty() || args.employee_type.contains(&member.role))
+    by_state && since && (args.employee_type.is_empty() || args.employee_type.contains(&person.role))
 }
 
-fn roster(members: &[&Member], out: &mut dyn Write) -> std::io::Result<()> {
+fn roster(people: &[&Person], out: &mut dyn Write) -> std::io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(["user_id", "employee_type", "email", "name", "registered"])?;
-    for member in members {
+    for person in people {
         // Defused it would be another address; the id says who it is.
-        let email = member.email.as_ref().map_or("", |email| email.as_str());
+        let email = person.email.as_ref().map_or("", |email| email.as_str());
         let email = if neutralise(email) == email { email } else { "" };
         writer.write_record([
-            &*member.id.to_string(),
-            member.role.as_str(),
+            &*person.id.to_string(),
+            person.role.as_str(),
             email,
-            &neutralise(&member.name),
-            &neutralise(&member.registered),
+            &neutralise(&person.name),
+            &neutralise(&person.registered),
         ])?;
     }
     writer.flush()

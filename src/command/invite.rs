@@ -20,7 +20,7 @@ use crate::{
         Supersedes,
     },
     outcome::Tally,
-    portal::{Effect, ErrorBody, Fault, Member, PAGE_SIZE},
+    portal::{Effect, ErrorBody, Fault, PAGE_SIZE, Person, PersonStatus, Wanted},
     progress::Screen,
     results::{Target, neutralise, write_whole},
     roster::{Roster, RowState, Source},
@@ -261,35 +261,28 @@ impl Invitations<'_> {
     }
 
     /// Everybody, by address, where that takes fewer requests than asking for each.
-    async fn listed(&mut self) -> Result<Option<HashMap<Email, Member>>, Stop> {
+    async fn listed(&mut self) -> Result<Option<HashMap<Email, Person>>, Stop> {
         if self.people.rows().len() < WORTH_PAGES {
             return Ok(None);
         }
-        let (mut found, mut start) = (HashMap::new(), 0);
-        loop {
-            let portal = &self.entry.portal;
-            let page = match self.inquiry.ask(async || portal.members(start, None).await).await {
-                Ok(page) => page,
-                Err(Fault::Answered { status: 400 | 403, .. }) => return Ok(None),
-                Err(fault) => return Err(Stop::Portal(fault)),
-            };
-            found.extend(
-                page.members.into_iter().filter_map(|member| member.email.clone().map(|email| (email, member))),
-            );
-            start += u64::from(PAGE_SIZE);
-            if page.is_last {
-                return Ok(Some(found));
+        let portal = &self.entry.portal;
+        match self.inquiry.everybody(portal, Wanted::Everything { status: None }).await {
+            Ok(everybody) => {
+                let by_email = |person: Person| person.email.clone().map(|email| (email, person));
+                Ok(Some(everybody.people.into_iter().filter_map(by_email).collect()))
             }
+            Err(Fault::Answered { status: 400 | 403, .. }) => Ok(None),
+            Err(fault) => Err(Stop::Portal(fault)),
         }
     }
 
     /// Who has the address. Somebody whom the listing lacks is looked up before an invitation goes out.
-    async fn member(&mut self, email: &Email, listed: Option<&HashMap<Email, Member>>) -> Result<Option<Member>, Stop> {
+    async fn member(&mut self, email: &Email, listed: Option<&HashMap<Email, Person>>) -> Result<Option<Person>, Stop> {
         if let Some(member) = listed.and_then(|listed| listed.get(email)) {
             return Ok(Some(member.clone()));
         }
         let portal = &self.entry.portal;
-        match self.inquiry.ask(async || portal.member(email).await).await {
+        match self.inquiry.ask(async || portal.person(email).await).await {
             Ok(member) => Ok(Some(member)),
             Err(Fault::Answered { status: 404, body: ErrorBody::Envelope { .. } }) => Ok(None),
             Err(fault) => Err(Stop::Portal(fault)),
@@ -414,11 +407,11 @@ fn intent(email: &Email, supersedes: Supersedes) -> Intent {
 }
 
 /// What the portal's own knowledge of somebody settles; `None` where an invitation is due.
-fn standing(member: Option<&Member>, kind: EmployeeType) -> Option<End> {
+fn standing(member: Option<&Person>, kind: EmployeeType) -> Option<End> {
     let member = member?;
-    let mut settled = if member.disabled {
+    let mut settled = if member.status == Some(PersonStatus::Disabled) {
         end(Fate::Failed, "the account is disabled; an administrator can enable it")
-    } else if member.pending {
+    } else if member.is_pending() {
         end(Fate::AlreadyInvited, "invited and has not joined; --resend invites again")
     } else if member.role == kind {
         end(Fate::AlreadyThere, "")

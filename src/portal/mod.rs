@@ -7,7 +7,7 @@
 
 pub mod envelope;
 mod fault;
-mod member;
+pub mod person;
 
 use std::{error::Error as _, fs, io, path::PathBuf, time::Duration};
 
@@ -17,9 +17,9 @@ use reqwest::{
 };
 
 pub use self::{
-    envelope::{Account, AccountStatus, InviteLink, LinkAnswer, Page},
+    envelope::{InviteLink, LinkAnswer},
     fault::{Effect, ErrorBody, Fault, Loss},
-    member::{Member, Members},
+    person::{Page, Person, PersonStatus},
 };
 use crate::{
     origin::PortalAddress,
@@ -59,6 +59,20 @@ pub struct Access {
     pub ca_file: Option<PathBuf>,
     /// A proxy to go through, by CONNECT. Never for loopback.
     pub proxy: Option<Url>,
+}
+
+/// What is asked for of each user of a page of the listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Whether they are active.
+    Status,
+    /// That, and the address by which a row finds them.
+    StatusAndAddress,
+    /// Everything, of those with this status (enabled or pending), if one is given.
+    Everything {
+        /// The status.
+        status: Option<PersonStatus>,
+    },
 }
 
 /// Why no client could be made: nothing was sent.
@@ -174,31 +188,32 @@ impl Portal {
     }
 
     /// One user, by id (`docspace-contract.md` §3.2). The answer may be about somebody else: compare the id.
-    pub async fn account(&self, user: UserId) -> Result<Account, Fault> {
+    pub async fn account(&self, user: UserId) -> Result<Person, Fault> {
         let body = self.get(&format!("/api/2.0/portal/users/{user}"), &[]).await?;
-        envelope::account(&body).map_err(Fault::Unreadable)
+        person::account(&body).map_err(Fault::Unreadable)
     }
 
-    /// One user, by e-mail address (`docspace-contract.md` §6.1). The answer may be about somebody else.
-    pub async fn person(&self, email: &Email) -> Result<Account, Fault> {
+    /// One user, by e-mail address (`docspace-contract.md` §6.1); 404 where there is none. The answer may be about
+    /// somebody else.
+    pub async fn person(&self, email: &Email) -> Result<Person, Fault> {
         let body = self.get("/api/2.0/people/email", &[("email", email.as_str())]).await?;
-        envelope::person(&body).map_err(Fault::Unreadable)
+        person::person(&body).map_err(Fault::Unreadable)
     }
 
-    /// One page of the listing of all users, sorted by address since that is the stable order
-    /// (`docspace-contract.md` §6.5). Addresses are asked for where somebody is to be found by one.
-    pub async fn page(&self, start: u64, with_addresses: bool) -> Result<Page, Fault> {
-        let fields = if with_addresses { "id,email,status,activationStatus" } else { "id,status,activationStatus" };
-        let query = [
-            ("count", PAGE_SIZE.to_string()),
-            ("startIndex", start.to_string()),
-            ("sortBy", "email".to_owned()),
-            ("sortOrder", "ascending".to_owned()),
-            ("fields", fields.to_owned()),
-        ];
-        let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    /// One page of the listing, sorted by address since that is the stable order (`docspace-contract.md` §6.5).
+    pub async fn page(&self, start: u64, wanted: Wanted) -> Result<Page, Fault> {
+        let (count, start) = (PAGE_SIZE.to_string(), start.to_string());
+        let mut query =
+            vec![("count", &*count), ("startIndex", &*start), ("sortBy", "email"), ("sortOrder", "ascending")];
+        match wanted {
+            Wanted::Status => query.push(("fields", "id,status,activationStatus")),
+            Wanted::StatusAndAddress => query.push(("fields", "id,email,status,activationStatus")),
+            Wanted::Everything { status: None } => {}
+            Wanted::Everything { status: Some(PersonStatus::Pending) } => query.push(("employeeStatus", "4")),
+            Wanted::Everything { status: Some(_) } => query.push(("employeeStatus", "1")),
+        }
         let body = self.get("/api/2.0/people/filter", &query).await?;
-        envelope::page(&body).map_err(Fault::Unreadable)
+        person::page(&body).map_err(Fault::Unreadable)
     }
 
     /// The portal's tenant number (`docspace-contract.md` §4), from the portal itself.
@@ -206,31 +221,6 @@ impl Portal {
         let portal = self.ask("/api/2.0/portal", &[]).await?;
         let tenant = portal.get("tenantId").and_then(serde_json::Value::as_i64).filter(|tenant| *tenant > 0);
         tenant.ok_or(Fault::Unreadable("it does not tell the tenant number"))
-    }
-
-    /// One page of the listing, in full; only users of this status, if one is given (1 active, 2 disabled, 4 pending).
-    pub async fn members(&self, start: u64, status: Option<u8>) -> Result<Members, Fault> {
-        let (count, start, status) =
-            (PAGE_SIZE.to_string(), start.to_string(), status.map(|status| status.to_string()));
-        let mut query =
-            vec![("count", &*count), ("startIndex", &*start), ("sortBy", "email"), ("sortOrder", "ascending")];
-        if let Some(status) = &status {
-            query.push(("employeeStatus", status));
-        }
-        let page = self.ask("/api/2.0/people/filter", &query).await?;
-        let entries = page.as_array().ok_or(Fault::Unreadable("it is no list of users"))?;
-        let members: Vec<Member> = entries.iter().filter_map(Member::read).collect();
-        if members.is_empty() && !entries.is_empty() {
-            return Err(Fault::Unreadable("none of the entries of the listing is a user"));
-        }
-        let unreadable = entries.len() - members.len();
-        Ok(Members { is_last: entries.len() < PAGE_SIZE as usize, members, unreadable })
-    }
-
-    /// The member with this address; 404 where there is none (`docspace-contract.md` §6.1).
-    pub async fn member(&self, email: &Email) -> Result<Member, Fault> {
-        let entry = self.ask("/api/2.0/people/email", &[("email", email.as_str())]).await?;
-        Member::read(&entry).ok_or(Fault::Unreadable("it is no user"))
     }
 
     /// What the portal says of itself to anybody: its version, and its clock (the answer's `Date`).

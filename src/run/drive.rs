@@ -15,7 +15,7 @@ use super::{
 use crate::{
     ledger::{self, AttemptId, Intended, LedgerError, Mail, Recorder},
     pace::{self, Kind, Moment, Pace, Permit, Reaction, Wait},
-    portal::{Account, Fault, LinkAnswer, Page, Portal},
+    portal::{Fault, LinkAnswer, Page, Person, Portal, Wanted},
     report::Class,
     user::EmployeeType,
     workflow::{Call, Closed, Earlier, Ending, Halt, Job, Stamp},
@@ -55,7 +55,7 @@ impl Clock {
 enum Landing {
     Link(EmployeeType, Permit, Moment, Result<LinkAnswer, Fault>),
     Page(u64, Permit, Moment, Result<Page, Fault>),
-    Account(u32, Permit, Moment, Result<Account, Fault>),
+    Account(u32, Permit, Moment, Result<Person, Fault>),
     Tenant(Permit, Moment, Result<i64, Fault>),
     Intents(Vec<(u32, Permit)>, Result<Vec<Intended>, LedgerError>),
     Write(u32, AttemptId, Permit, Moment, Result<(), Fault>),
@@ -195,8 +195,9 @@ impl Drive<'_, '_> {
                 async move { Landing::Link(kind, permit, now, portal.invite_link(kind).await) }.boxed_local()
             }
             Call::Page(start) => {
-                let with_addresses = self.keys.roster.columns().email.is_some();
-                async move { Landing::Page(start, permit, now, portal.page(start, with_addresses).await) }.boxed_local()
+                let by_address = self.keys.roster.columns().email.is_some();
+                let wanted = if by_address { Wanted::StatusAndAddress } else { Wanted::Status };
+                async move { Landing::Page(start, permit, now, portal.page(start, wanted).await) }.boxed_local()
             }
             Call::Tenant => async move { Landing::Tenant(permit, now, portal.tenant().await) }.boxed_local(),
             Call::Account(row) => {

@@ -6,7 +6,7 @@ use super::{FIRST_QUESTIONS, Job, Stage, Tenant, by_email, by_user, halting};
 use crate::{
     outcome::Outcome,
     pace::Moment,
-    portal::{Account, AccountStatus, ErrorBody, Fault, LinkAnswer, Page},
+    portal::{ErrorBody, Fault, LinkAnswer, Page, Person, PersonStatus},
     user::{EmployeeType, UserId},
     workflow::{Call, Closed, Halt, Stamp, note::Note},
 };
@@ -154,7 +154,7 @@ impl Job<'_> {
         match result {
             Ok(page) => {
                 self.survey.came(page.total, page.entries);
-                for account in page.accounts {
+                for account in page.people {
                     for row in self.leaders_of(&account).into_iter().flatten() {
                         if self.stage(row) == Some(Stage::Due) {
                             self.open = self.open.saturating_sub(1);
@@ -169,7 +169,7 @@ impl Job<'_> {
     }
 
     /// The rows that this account is about: by its id, and by its address; the earlier one first.
-    fn leaders_of(&self, account: &Account) -> [Option<u32>; 2] {
+    fn leaders_of(&self, account: &Person) -> [Option<u32>; 2] {
         let by_id = self.leader(account.id);
         let digest = account.email.as_ref().filter(|_| !self.by_email.is_empty()).map(crate::user::Email::digest);
         let by_email = digest.and_then(|digest| self.by_email.find(digest.0, |row| by_email(self.entry(row))));
@@ -182,7 +182,7 @@ impl Job<'_> {
     }
 
     /// A question for one user ended.
-    pub fn account_came(&mut self, row: u32, result: Result<Account, Fault>, stamp: Stamp) {
+    pub fn account_came(&mut self, row: u32, result: Result<Person, Fault>, stamp: Stamp) {
         let tries = if charged(&result) {
             let slot = self.row_mut(row);
             slot.tries = slot.tries.saturating_add(1);
@@ -258,7 +258,7 @@ impl Job<'_> {
     }
 
     /// The portal told of a row's user.
-    fn learned(&mut self, row: u32, account: &Account, stamp: Stamp) {
+    fn learned(&mut self, row: u32, account: &Person, stamp: Stamp) {
         if let (Tenant::Wanted | Tenant::Asked { .. }, Some(tenant)) = (self.tenant, account.tenant) {
             self.tenant = Tenant::Known(tenant);
         }
@@ -351,13 +351,13 @@ impl Job<'_> {
         self.ready.push_back((row, stamp.now));
     }
 
-    fn is_not_due(&mut self, row: u32, account: &Account, stamp: Stamp) {
+    fn is_not_due(&mut self, row: u32, account: &Person, stamp: Stamp) {
         let (text, may_change) = match account {
-            Account { removed: true, .. } => ("the account was removed", false),
-            Account { status: Some(AccountStatus::Disabled), .. } => ("the account is disabled", false),
-            Account { status: Some(AccountStatus::Pending), .. } => ("invited, but has not joined yet", true),
-            Account { is_active: false, .. } => ("has not confirmed the e-mail address yet", true),
-            Account { .. } => ("the account is neither enabled nor pending", false),
+            Person { removed: true, .. } => ("the account was removed", false),
+            Person { status: Some(PersonStatus::Disabled), .. } => ("the account is disabled", false),
+            Person { status: Some(PersonStatus::Pending), .. } => ("invited, but has not joined yet", true),
+            Person { is_active: false, .. } => ("has not confirmed the e-mail address yet", true),
+            Person { .. } => ("the account is neither enabled nor pending", false),
         };
         let note = self.notes.text(text);
         let wait = self.policy.wait.filter(|wait| stamp.now < Moment::START + wait.at_most);

@@ -16,8 +16,8 @@ fn by_both(number: u32, name: &str) -> roster::Row {
 }
 
 /// The account of the user with this number, at this address.
-fn account(number: u32, name: &str) -> Account {
-    Account { email: Some(email(name)), ..active(number) }
+fn account(number: u32, name: &str) -> Person {
+    Person { email: Some(email(name)), ..active(number) }
 }
 
 /// A job that has its link, and has asked for the first page.
@@ -29,8 +29,8 @@ fn at_the_listing(rows: &[roster::Row]) -> Job<'_> {
     job
 }
 
-fn page(accounts: Vec<Account>) -> Page {
-    Page { total: accounts.len() as u64, entries: accounts.len(), accounts }
+fn page(accounts: Vec<Person>) -> Page {
+    Page { total: accounts.len() as u64, entries: accounts.len(), people: accounts }
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn an_address_that_the_portal_does_not_know_congratulates_nobody() {
         ask(&mut job, Call::Person(row), at(1));
     }
     job.account_came(0, Err(status(404)), at(1));
-    job.account_came(1, Ok(Account { id: UserId::PLACEHOLDER, ..account(1, "ben") }), at(1));
+    job.account_came(1, Ok(Person { id: UserId::PLACEHOLDER, ..account(1, "ben") }), at(1));
     job.account_came(2, Ok(account(2, "adam")), at(1));
     for row in 0..3 {
         assert_eq!(outcome(&job, row), Some(Outcome::Failed), "row {row}");
@@ -93,7 +93,7 @@ fn nobody_is_congratulated_for_somebody_elses_answer() {
     let mut job = one_by_one(&rows, POLICY);
     for row in 0..3 {
         ask(&mut job, Call::Account(row), at(1));
-        job.account_came(row, Ok(Account { id: UserId::PLACEHOLDER, ..active(row) }), at(1));
+        job.account_came(row, Ok(Person { id: UserId::PLACEHOLDER, ..active(row) }), at(1));
         assert!(detail(&job, row as usize).starts_with("the portal does not know this user"));
     }
     for row in 3..6 {

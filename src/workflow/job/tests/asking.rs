@@ -344,7 +344,7 @@ fn the_listing_is_given_one_more_try_in_all_and_then_left() {
     let rows = rows(900);
     let listing = |start: u64| {
         let first = u32::try_from(start).expect("few");
-        Page { total: 900, entries: 100, accounts: (first..first + 100).map(active).collect() }
+        Page { total: 900, entries: 100, people: (first..first + 100).map(active).collect() }
     };
     let mut job = job(&rows, POLICY);
     ask(&mut job, LINK, at(0));
@@ -370,7 +370,7 @@ fn no_further_status_is_asked_while_enough_rows_are_ready() {
     let rows = rows(2000);
     let listing = |start: u64| {
         let first = u32::try_from(start).expect("few");
-        Page { total: 2000, entries: 100, accounts: (first..first + 100).map(active).collect() }
+        Page { total: 2000, entries: 100, people: (first..first + 100).map(active).collect() }
     };
     let mut job = job(&rows, POLICY);
     ask(&mut job, LINK, at(0));
@@ -416,7 +416,7 @@ fn users_are_looked_at_again_every_so_often_for_so_long() {
     for row in [0, 1] {
         ask(&mut job, Call::Account(row), at(36));
     }
-    job.account_came(0, Ok(Account { status: Some(AccountStatus::Disabled), ..pending(0) }), at(36));
+    job.account_came(0, Ok(Person { status: Some(PersonStatus::Disabled), ..pending(0) }), at(36));
     assert_eq!(outcome(&job, 0), Some(Outcome::NotActive));
     assert!(detail(&job, 0).starts_with("the account is disabled"), "{}", detail(&job, 0));
     job.account_came(1, Ok(pending(1)), at(36));
@@ -458,7 +458,7 @@ fn nobody_is_waited_for_when_the_time_is_over_or_nothing_more_is_sent() {
 
 #[test]
 fn why_somebody_is_not_active_is_told() {
-    let told = |account: Account| {
+    let told = |account: Person| {
         let rows = rows(1);
         let mut job = job(&rows, POLICY);
         learn_link(&mut job);
@@ -467,14 +467,14 @@ fn why_somebody_is_not_active_is_told() {
         assert_eq!(outcome(&job, 0), Some(Outcome::NotActive));
         detail(&job, 0).split("; ").next().unwrap_or_default().to_owned()
     };
-    assert_eq!(told(Account { removed: true, ..active(0) }), "the account was removed");
-    assert_eq!(told(Account { status: Some(AccountStatus::Disabled), ..active(0) }), "the account is disabled");
+    assert_eq!(told(Person { removed: true, ..active(0) }), "the account was removed");
+    assert_eq!(told(Person { status: Some(PersonStatus::Disabled), ..active(0) }), "the account is disabled");
     assert_eq!(told(pending(0)), "invited, but has not joined yet");
     assert_eq!(
-        told(Account { is_active: false, status: None, ..active(0) }),
+        told(Person { is_active: false, status: None, ..active(0) }),
         "has not confirmed the e-mail address yet"
     );
-    let other = Account { status: Some(AccountStatus::Other), ..active(0) };
+    let other = Person { status: Some(PersonStatus::Other), ..active(0) };
     assert_eq!(told(other), "the account is neither enabled nor pending");
 }
 

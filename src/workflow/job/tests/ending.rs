@@ -53,7 +53,7 @@ fn a_refreshed_row_is_asked_for_and_keeps_what_the_ledger_says() {
     job.account_came(0, Ok(pending(0)), at(1));
     job.account_came(1, Ok(active(1)), at(1));
     job.account_came(2, Err(status(404)), at(1));
-    job.account_came(3, Ok(Account { id: UserId::PLACEHOLDER, ..active(3) }), at(1));
+    job.account_came(3, Ok(Person { id: UserId::PLACEHOLDER, ..active(3) }), at(1));
     assert_eq!(send(&mut job, at(1)), None, "it was sent before");
     // The last one was not asked for any more.
     job.halt(Halt::Stopped);

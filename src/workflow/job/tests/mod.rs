@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    portal::{Account, AccountStatus, ErrorBody, InviteLink, LinkAnswer, Loss, Page},
+    portal::{ErrorBody, InviteLink, LinkAnswer, Loss, Page, Person, PersonStatus},
     user::EmployeeType,
     workflow::{Ending, Wait},
 };
@@ -63,19 +63,22 @@ fn job(rows: &[roster::Row], policy: Policy) -> Job<'_> {
 }
 
 /// Somebody who is to be congratulated.
-fn active(row: u32) -> Account {
-    Account {
+fn active(row: u32) -> Person {
+    Person {
         id: user(row),
         is_active: true,
-        status: Some(AccountStatus::Enabled),
+        status: Some(PersonStatus::Enabled),
         removed: false,
         email: None,
         tenant: None,
+        name: String::new(),
+        role: EmployeeType::User,
+        registered: String::new(),
     }
 }
 
-fn pending(row: u32) -> Account {
-    Account { is_active: false, status: Some(AccountStatus::Pending), ..active(row) }
+fn pending(row: u32) -> Person {
+    Person { is_active: false, status: Some(PersonStatus::Pending), ..active(row) }
 }
 
 fn status(status: u16) -> Fault {
@@ -96,7 +99,7 @@ fn refused() -> Fault {
 
 /// A listing that is not worth reading: so many users stand in it, and not those of the roster.
 fn long_listing() -> Page {
-    Page { total: 1_000_000, entries: 100, accounts: Vec::new() }
+    Page { total: 1_000_000, entries: 100, people: Vec::new() }
 }
 
 /// Asks the next question, which must be this one.

@@ -329,7 +329,7 @@ fn with_keys_to_be_signed_nothing_leaves_before_the_tenant_is_known() {
     learn_but_tenant(&mut job);
     ask(&mut job, Call::Tenant, at(1));
     job.take_read(Call::Account(0));
-    job.account_came(0, Ok(Account { tenant: Some(9), ..active(0) }), at(1));
+    job.account_came(0, Ok(Person { tenant: Some(9), ..active(0) }), at(1));
     job.tenant_came(&Err(status(404)), at(2));
     assert_eq!((job.tenant(), job.closed()), (Some(9), None));
 }
