@@ -87,6 +87,7 @@ pub mod ledger;
 pub mod logs;
 pub mod origin;
 pub mod outcome;
+pub mod outlet;
 pub mod pace;
 pub mod plan;
 pub mod portal;

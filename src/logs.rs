@@ -1,6 +1,6 @@
 //! Diagnostics: `-v` tells rows, `-vv` requests; never secrets, since what carries one cannot be printed.
 
-use std::{fs::OpenOptions, path::Path, sync::Mutex};
+use std::{fs::OpenOptions, io, path::Path};
 
 use tracing_subscriber::{
     EnvFilter,
@@ -9,24 +9,35 @@ use tracing_subscriber::{
 
 use crate::{
     cli::{Diagnostics, LogFormat},
+    outlet::{Outlet, Weight},
     progress::Screen,
 };
 
-/// A writer that shares standard error with the bars.
+/// Where log lines go. Writing never fails: a log that cannot be written is no reason to end a run.
 #[derive(Debug, Clone)]
-struct OnScreen(Screen);
+enum Lines {
+    /// Standard error, shared with the bars.
+    Screen(Screen),
+    File(Outlet),
+}
 
-impl std::io::Write for OnScreen {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        (&self.0).write(text)
+impl io::Write for Lines {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Screen(screen) => (&*screen).write(text),
+            Self::File(file) => {
+                file.write(text, Weight::Log);
+                Ok(text.len())
+            }
+        }
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-impl MakeWriter<'_> for OnScreen {
+impl MakeWriter<'_> for Lines {
     type Writer = Self;
 
     fn make_writer(&self) -> Self {
@@ -34,8 +45,19 @@ impl MakeWriter<'_> for OnScreen {
     }
 }
 
+/// The log file, if there is one.
+#[derive(Debug)]
+pub struct Log(Option<Outlet>);
+
+impl Log {
+    /// Waits until the file is written; says why it is not whole, if it is not.
+    pub fn close(self) -> Option<io::Error> {
+        self.0.and_then(|file| file.close())
+    }
+}
+
 /// Starts logging as the options say.
-pub fn start(options: &Diagnostics, screen: &Screen) -> Result<(), String> {
+pub fn start(options: &Diagnostics, screen: &Screen) -> Result<Log, String> {
     let level = match (options.quiet, options.verbose) {
         (true, _) => "error",
         (false, 0) => "warn",
@@ -44,18 +66,20 @@ pub fn start(options: &Diagnostics, screen: &Screen) -> Result<(), String> {
         (false, _) => "onboard=debug,warn",
     };
     let filter = EnvFilter::new(level);
-    match &options.log_file {
+    let file = match &options.log_file {
         Some(path) => {
             let file = open(path).map_err(|error| format!("cannot write the log file {}: {error}", path.display()))?;
-            subscribe(filter, options.log_format, Mutex::new(file), false);
+            Some(Outlet::new(file))
         }
-        None => subscribe(filter, options.log_format, OnScreen(screen.clone()), false),
-    }
-    Ok(())
+        None => None,
+    };
+    let lines = file.clone().map_or_else(|| Lines::Screen(screen.clone()), Lines::File);
+    subscribe(filter, options.log_format, lines);
+    Ok(Log(file))
 }
 
 /// The log is appended to, and its owner's alone: rows are people.
-fn open(path: &Path) -> std::io::Result<std::fs::File> {
+fn open(path: &Path) -> io::Result<std::fs::File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
@@ -63,16 +87,15 @@ fn open(path: &Path) -> std::io::Result<std::fs::File> {
     options.open(path)
 }
 
-fn subscribe<W>(filter: EnvFilter, format: LogFormat, writer: W, colour: bool)
-where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
-{
+fn subscribe(filter: EnvFilter, format: LogFormat, lines: Lines) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(writer)
-        .with_ansi(colour)
+        .with_writer(lines)
+        .with_ansi(false)
         .with_span_events(FmtSpan::NONE)
-        .with_target(false);
+        .with_target(false)
+        // It would tell its own troubles by a macro that ends the process where standard error is gone.
+        .log_internal_errors(false);
     // A second subscriber in one process (tests) is refused, which harms nobody.
     let _already_there = match format {
         LogFormat::Text => builder.try_init(),

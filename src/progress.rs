@@ -1,29 +1,35 @@
 //! What is shown while a run goes on: bars on a terminal, a line now and then elsewhere, or nothing. The only module
-//! that knows `indicatif`, and the only one that writes to standard error while bars are there.
+//! that writes to standard error, so that no line is torn and the bars stand below whatever else is said.
+//!
+//! A terminal that is gone, full or stopped is no reason to do anything but be silent: all of it goes through an
+//! [`Outlet`].
 
 use std::{
     io::{self, IsTerminal, Write},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use console::Term;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use console::{Term, measure_text_width, truncate_str};
 
 use crate::{
     cli::ProgressKind,
-    display::{Grouped, Span},
+    display::{Grouped, Span, wrapped},
     outcome::{Outcome, Tally},
+    outlet::{Outlet, Weight},
 };
 
-/// How often bars are drawn, per second, at the most.
-const HZ: u8 = 10;
 /// How often a plain line is written, unless another tenth of the rows is settled before.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// The longest bar, in characters; on a narrow terminal it is shorter.
+const BAR: usize = 24;
 
-/// Standard error, shared by bars, warnings and logs, so that no line is torn.
+/// Standard error, shared by bars, warnings and logs.
 #[derive(Debug, Clone)]
 pub struct Screen {
-    bars: MultiProgress,
+    outlet: Outlet,
+    /// The lines at the bottom that are drawn over again and again.
+    bars: Arc<Mutex<Vec<String>>>,
 }
 
 impl Default for Screen {
@@ -35,18 +41,67 @@ impl Default for Screen {
 impl Screen {
     /// Standard error, without bars as yet.
     pub fn new() -> Self {
-        Self { bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()) }
+        Self { outlet: Outlet::new(io::stderr()), bars: Arc::default() }
     }
 
     /// Writes a text and a line end above the bars. A terminal that is gone is no reason to stop.
     pub fn say(&self, text: &str) {
-        self.bars.suspend(|| drop(writeln!(io::stderr().lock(), "{text}")));
+        self.above(&format!("{text}\n"), Weight::Line);
+    }
+
+    /// Waits until everything is shown, unless nobody takes it. The last thing that a process does.
+    pub fn close(&self) {
+        self.draw(Vec::new());
+        // Whoever closed it has seen enough.
+        drop(self.outlet.close());
     }
 
     /// The width of the terminal, in characters.
     pub fn width() -> u16 {
-        Term::stderr().size_checked().map_or(80, |(_rows, columns)| columns)
+        size().1
     }
+
+    fn above(&self, text: &str, weight: Weight) {
+        let bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        if bars.is_empty() {
+            self.outlet.write(text.as_bytes(), weight);
+        } else {
+            let text = format!("{}{text}{}", erased(&bars, Self::width()), drawn(&bars));
+            self.outlet.write(text.as_bytes(), weight);
+        }
+    }
+
+    /// Draws these lines in the place of those that are there.
+    fn draw(&self, lines: Vec<String>) {
+        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        if *bars == lines {
+            return;
+        }
+        let text = format!("{}{}", erased(&bars, Self::width()), drawn(&lines));
+        self.outlet.write(text.as_bytes(), Weight::Log);
+        *bars = lines;
+    }
+}
+
+fn size() -> (u16, u16) {
+    Term::stderr().size_checked().filter(|size| size.0 > 0 && size.1 > 0).unwrap_or((24, 80))
+}
+
+/// What takes away lines that were drawn, and leaves the cursor where the first began. A terminal that has become
+/// narrower has broken them.
+fn erased(lines: &[String], width: u16) -> String {
+    let Some((_last, above)) = lines.split_last() else { return String::new() };
+    let rows: usize =
+        above.iter().map(|line| measure_text_width(line).max(1).div_ceil(usize::from(width.max(1)))).sum();
+    match rows {
+        0 => "\r\x1b[J".to_owned(),
+        _ => format!("\r\x1b[{rows}A\x1b[J"),
+    }
+}
+
+/// Lines, with the cursor left at the begin of the last: what a terminal echoes, as `^C`, breaks no line there.
+fn drawn(lines: &[String]) -> String {
+    if lines.is_empty() { String::new() } else { format!("{}\r", lines.join("\r\n")) }
 }
 
 /// Whether colours may be written to a terminal: not where `NO_COLOR` is set.
@@ -55,10 +110,11 @@ pub fn colour_is_wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// A writer for logs that does not tear the bars.
+/// A writer for logs that does not tear the bars. It never fails.
 impl Write for &Screen {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.bars.suspend(|| io::stderr().lock().write_all(text)).map(|()| text.len())
+        self.above(&String::from_utf8_lossy(text), Weight::Log);
+        Ok(text.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -95,7 +151,7 @@ pub struct Standing {
 #[derive(Debug)]
 pub enum Progress {
     /// Bars.
-    Bars(Box<Bars>),
+    Bars(Bars),
     /// A line now and then.
     Lines {
         /// Where lines go.
@@ -114,7 +170,7 @@ impl Progress {
     pub fn new(kind: ProgressKind, screen: &Screen) -> Self {
         match kind {
             ProgressKind::Never => Self::Nothing,
-            ProgressKind::Auto if can_draw() => Self::Bars(Box::new(Bars::new(screen))),
+            ProgressKind::Auto if can_draw() => Self::Bars(Bars { screen: screen.clone() }),
             ProgressKind::Auto | ProgressKind::Plain => {
                 Self::Lines { screen: screen.clone(), said_at: Duration::ZERO, said_tenths: 0 }
             }
@@ -124,7 +180,9 @@ impl Progress {
     /// Shows where the run stands, this long after its start.
     pub fn show(&mut self, standing: &Standing, now: Duration) {
         match self {
-            Self::Bars(bars) => bars.show(standing),
+            // Whoever does not keep up gets the latest picture later, and not all those in between.
+            Self::Bars(bars) if bars.screen.outlet.is_behind() => {}
+            Self::Bars(bars) => bars.screen.draw(frame(standing, size(), colour_is_wanted())),
             Self::Lines { screen, said_at, said_tenths } => {
                 let (settled, all) = standing.rows;
                 let tenths = (settled * 10).checked_div(all).unwrap_or(10);
@@ -132,7 +190,7 @@ impl Progress {
                 if moved_on || now >= *said_at + LINE_EVERY {
                     *said_at = now;
                     *said_tenths = tenths;
-                    screen.say(&line(standing));
+                    screen.above(&format!("{}\n", line(standing)), Weight::Log);
                 }
             }
             Self::Nothing => {}
@@ -141,16 +199,31 @@ impl Progress {
 
     /// Takes the bars away.
     pub fn finish(&mut self) {
-        if let Self::Bars(bars) = self {
-            bars.finish();
-        }
         *self = Self::Nothing;
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "TERM says whether the terminal can move its cursor")]
+/// Bars at the bottom of a terminal; taken away when dropped, however a run ends.
+#[derive(Debug)]
+pub struct Bars {
+    screen: Screen,
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.screen.draw(Vec::new());
+    }
+}
+
+/// A terminal that moves its cursor; and nobody looks at one under CI, though some give it one.
+#[expect(clippy::disallowed_methods, reason = "TERM and CI say whether bars are any good")]
 fn can_draw() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    let set = |name, values: &[&str]| {
+        std::env::var(name).is_ok_and(|value| values.iter().any(|one| value.eq_ignore_ascii_case(one)))
+    };
+    // On Windows, asking for colours switches on what moves the cursor.
+    let moves = if cfg!(windows) { Term::stderr().features().colors_supported() } else { !set("TERM", &["dumb"]) };
+    io::stderr().is_terminal() && moves && !set("CI", &["true", "1"])
 }
 
 /// Where the run stands, in one line.
@@ -181,77 +254,43 @@ fn window(standing: &Standing) -> String {
     text
 }
 
-/// Five lines on a terminal.
-#[derive(Debug)]
-pub struct Bars {
-    links: ProgressBar,
-    checks: ProgressBar,
-    congratulations: ProgressBar,
-    rows: ProgressBar,
-    status: ProgressBar,
-    shown: Standing,
+/// Where the run stands, as lines that fit into a terminal of so many rows and columns.
+fn frame(standing: &Standing, (rows, columns): (u16, u16), colour: bool) -> Vec<String> {
+    // The last column stays free: a terminal may break a line that fills it.
+    let width = usize::from(columns).saturating_sub(1);
+    let mut lines: Vec<String> = [
+        ("links", standing.links),
+        ("checks", standing.checks),
+        ("congratulations", standing.congratulations),
+        ("rows settled", standing.rows),
+    ]
+    .into_iter()
+    .map(|(name, (done, all))| {
+        let numbers = format!("{done:>7}/{all}");
+        let bar = BAR.min(width.saturating_sub(18 + 15));
+        if bar < 5 {
+            format!("{name:<16} {numbers}")
+        } else {
+            format!("{name:<16} {} {numbers}", bar_of(done, all, bar, colour))
+        }
+    })
+    .collect();
+    let left = standing.left.map(|left| format!("about {} left", Span(left)));
+    let told = [Some(window(standing)), left, standing.waits_for.clone()].into_iter().flatten().collect::<Vec<_>>();
+    for text in [attention(&standing.outcomes), told.join("; ")] {
+        lines.extend(wrapped(&text, width, "  ").lines().map(str::to_owned));
+    }
+    // What does not fit would scroll, and stay behind; what is waited for is worth more than how many links there are.
+    lines.drain(..lines.len().saturating_sub(usize::from(rows).saturating_sub(1).max(1)));
+    lines.iter().map(|line| truncate_str(line, width, "…").into_owned()).collect()
 }
 
-impl Bars {
-    fn new(screen: &Screen) -> Self {
-        // A template that does not parse would be a mistake of this file; the plain one shows the same numbers.
-        let style = |template: &str| {
-            ProgressStyle::with_template(template)
-                .unwrap_or_else(|_mistake| ProgressStyle::default_bar())
-                .progress_chars("━╸─")
-        };
-        let bar = |name: &'static str| {
-            let bar = screen.bars.add(ProgressBar::new(0));
-            bar.set_style(style("{prefix:<16} {bar:24.green} {pos:>7}/{len:<7} {wide_msg}"));
-            bar.set_prefix(name);
-            bar
-        };
-        let (links, checks) = (bar("links"), bar("checks"));
-        let (congratulations, rows) = (bar("congratulations"), bar("rows settled"));
-        let status = screen.bars.add(ProgressBar::new(0));
-        status.set_style(style("{wide_msg}"));
-        // Drawn only now that they are whole: each change draws all of them.
-        screen.bars.set_draw_target(ProgressDrawTarget::stderr_with_hz(HZ));
-        Self { links, checks, congratulations, rows, status, shown: Standing::default() }
-    }
-
-    fn show(&mut self, standing: &Standing) {
-        if *standing == self.shown {
-            return;
-        }
-        let left = |standing: &Standing| standing.left.map(|left| format!("{} left", Span(left))).unwrap_or_default();
-        for (bar, was, is) in [
-            (&self.links, self.shown.links, standing.links),
-            (&self.checks, self.shown.checks, standing.checks),
-            (&self.congratulations, self.shown.congratulations, standing.congratulations),
-            (&self.rows, self.shown.rows, standing.rows),
-        ] {
-            if was != is {
-                bar.update(|state| {
-                    state.set_len(is.1);
-                    state.set_pos(is.0);
-                });
-            }
-        }
-        if self.shown.outcomes != standing.outcomes {
-            self.rows.set_message(attention(&standing.outcomes));
-        }
-        if left(&self.shown) != left(standing) {
-            self.congratulations.set_message(left(standing));
-        }
-        let status = match &standing.waits_for {
-            Some(why) => format!("{}; {why}", window(standing)),
-            None => window(standing),
-        };
-        self.status.set_message(status);
-        self.shown = standing.clone();
-    }
-
-    fn finish(&self) {
-        for bar in [&self.links, &self.checks, &self.congratulations, &self.rows, &self.status] {
-            bar.finish_and_clear();
-        }
-    }
+fn bar_of(done: u64, all: u64, width: usize, colour: bool) -> String {
+    let width = u64::try_from(width).unwrap_or(u64::MAX);
+    let full = (done.min(all) * width).checked_div(all).unwrap_or(0);
+    let repeated = |character: &str, times: u64| character.repeat(usize::try_from(times).unwrap_or(0));
+    let (full, rest) = (repeated("━", full), repeated("─", width - full));
+    if colour { format!("\x1b[32m{full}\x1b[0m{rest}") } else { format!("{full}{rest}") }
 }
 
 /// Outcomes worth a look while the run goes on.
@@ -268,6 +307,60 @@ fn attention(outcomes: &Tally) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn busy() -> Standing {
+        let mut outcomes = Tally::default();
+        for outcome in [Outcome::Sent, Outcome::Failed, Outcome::NotActive, Outcome::Unknown, Outcome::Rejected] {
+            outcomes.add(outcome);
+        }
+        Standing {
+            links: (2, 3),
+            checks: (1_000, 1_000_000),
+            congratulations: (900_000, 1_000_000),
+            rows: (5, 1_000_000),
+            outcomes,
+            window: (1212, 1500),
+            window_name: "this minute".to_owned(),
+            refused: 3,
+            left: Some(Duration::from_secs(72)),
+            waits_for: Some("waiting 12 s: the portal refused, somebody else uses its limits too".to_owned()),
+        }
+    }
+
+    #[test]
+    fn bars_fit_the_terminal_and_nothing_that_matters_is_cut() {
+        for columns in [40, 60, 80, 200] {
+            for colour in [false, true] {
+                let lines = frame(&busy(), (24, columns), colour);
+                let widest = lines.iter().map(|line| measure_text_width(line)).max().expect("lines");
+                assert!(widest < usize::from(columns), "{columns}: {lines:#?}");
+                let text = lines.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+                for part in
+                    ["1000/1000000", "1 failed", "1 unknown", "3 refused", "about 1 min 12 s left", "limits too"]
+                {
+                    assert!(text.contains(part), "{part}: {lines:#?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bars_stay_inside_a_terminal_of_any_size() {
+        for (rows, columns) in [(1, 2), (2, 10), (3, 200), (24, 20)] {
+            let lines = frame(&busy(), (rows, columns), true);
+            assert!(lines.len() <= usize::from(rows).saturating_sub(1).max(1), "{lines:#?}");
+            assert!(lines.iter().all(|line| measure_text_width(line) < usize::from(columns)), "{lines:#?}");
+        }
+    }
+
+    #[test]
+    fn lines_that_a_narrower_terminal_has_broken_are_taken_away_whole() {
+        let lines = ["x".repeat(50), "y".repeat(10), "z".to_owned()];
+        assert_eq!(erased(&lines, 80), "\r\x1b[2A\x1b[J");
+        assert_eq!(erased(&lines, 20), "\r\x1b[4A\x1b[J");
+        assert_eq!(erased(&lines[2..], 20), "\r\x1b[J");
+        assert_eq!(erased(&[], 20), "");
+    }
 
     #[test]
     fn a_line_says_what_is_done_what_is_used_and_what_is_waited_for() {

@@ -29,59 +29,90 @@ use crate::{
 pub fn execute(args: &[OsString]) -> u8 {
     stay_out_of_core_dumps();
     let screen = Screen::new();
+    let status = parse_and_do(args, &screen);
+    screen.close();
+    status
+}
+
+fn parse_and_do(args: &[OsString], screen: &Screen) -> u8 {
     let parsed = match cli::parse(args) {
         Ok(Ok(parsed)) => parsed,
-        Ok(Err(error)) => return complain(&screen, &error.into()),
+        Ok(Err(error)) => return complain(screen, &error.into()),
         Err(error) => {
             // Help and version go to standard output; whoever closed it has seen enough.
             drop(error.print());
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
-    if let Err(error) = logs::start(&parsed.cli.diagnostics, &screen) {
-        return complain(&screen, &anyhow::Error::msg(error));
-    }
-    match dispatch(&parsed, &screen) {
+    let log = match logs::start(&parsed.cli.diagnostics, screen) {
+        Ok(log) => log,
+        Err(error) => return complain(screen, &anyhow::Error::msg(error)),
+    };
+    let mut out = Out { to: io::stdout(), reader_is_gone: false };
+    let done = dispatch(&parsed, screen, &mut out).and_then(|status| Ok(out.flush().map(|()| status)?));
+    let status = match done {
         Ok(status) => status,
-        Err(error) => match error.downcast_ref::<io::Error>() {
-            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            _ => complain(&screen, &error),
-        },
+        Err(_) if out.reader_is_gone => 0,
+        Err(error) => complain(screen, &error),
+    };
+    if let Some(error) = log.close() {
+        screen.say(&format!("warning: the log file is not whole: {error}"));
+    }
+    status
+}
+
+/// Standard output. Whoever closed the other end has seen enough: that is no error, whatever the writers above make of
+/// it, each of which has its own way to wrap it.
+#[derive(Debug)]
+struct Out<W> {
+    to: W,
+    reader_is_gone: bool,
+}
+
+impl<W: Write> Out<W> {
+    fn noted<T>(&mut self, written: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &written {
+            self.reader_is_gone |= error.kind() == io::ErrorKind::BrokenPipe;
+        }
+        written
     }
 }
 
-fn dispatch(parsed: &Parsed, screen: &Screen) -> Result<u8, anyhow::Error> {
+impl<W: Write> Write for Out<W> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let written = self.to.write(text);
+        self.noted(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.to.flush();
+        self.noted(flushed)
+    }
+}
+
+fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
     let quiet = parsed.cli.diagnostics.quiet;
-    let mut out = io::stdout().lock();
     match &parsed.cli.command {
-        Command::Run(args) => {
-            // The results may go to standard output; the run takes it when it needs it.
-            drop(out);
-            run::run(args, &parsed.settings, quiet, screen)
-        }
-        Command::Plan(args) => plan::execute(args, screen, &mut out),
-        Command::Check(args) => check::execute(args, screen, &mut out),
+        Command::Run(args) => run::run(args, &parsed.settings, quiet, screen),
+        Command::Plan(args) => plan::execute(args, screen, out),
+        Command::Check(args) => check::execute(args, screen, out),
         Command::Template => {
             out.write_all(roster::TEMPLATE.as_bytes())?;
             Ok(0)
         }
         Command::Sandbox(args) => {
-            drop(out);
-            sandbox::cli::serve(args, &mut io::stdout()).map_err(anyhow::Error::msg)?;
+            sandbox::cli::serve(args, out).map_err(anyhow::Error::msg)?;
             Ok(0)
         }
-        Command::History(args) => history::execute(args, &mut out),
-        Command::Doctor(args) => doctor::execute(args, screen, &mut out),
-        Command::Invite(args) => {
-            drop(out);
-            invite::execute(args, screen)
-        }
-        Command::Export(args) => export::execute(args, screen, &mut out),
-        Command::Report(args) => report::execute(args, screen, &mut out),
-        Command::Config(args) => packaging::config(args, &parsed.settings, &mut out),
-        Command::Completions(args) => packaging::completions(args, &mut out),
-        Command::Man(args) => packaging::man(args, &mut out),
-        Command::Settle(args) => settle::execute(args, screen, &mut out),
+        Command::History(args) => history::execute(args, out),
+        Command::Doctor(args) => doctor::execute(args, screen, out),
+        Command::Invite(args) => invite::execute(args, screen),
+        Command::Export(args) => export::execute(args, screen, out),
+        Command::Report(args) => report::execute(args, screen, out),
+        Command::Config(args) => packaging::config(args, &parsed.settings, out),
+        Command::Completions(args) => packaging::completions(args, out),
+        Command::Man(args) => packaging::man(args, out),
+        Command::Settle(args) => settle::execute(args, screen, out),
     }
 }
 

@@ -141,7 +141,8 @@ async fn drive(
         frees_at,
     });
     closing::tell(&summary, quiet, screen);
-    match outputs::write(&summary, &job, &roster, args, events, end.wall) {
+    let told = outputs::write(&summary, &job, &roster, args, events, end.wall);
+    match told.and_then(|()| outputs::tell_github(&summary, screen)) {
         Ok(()) => Ok(status),
         Err(error) => {
             screen.say(&format!("onboard: {error:#}; the results and the ledger are whole"));

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::{
     cli::RunArgs,
     display::moment,
+    progress::Screen,
     report::{About, Event, Events, MOST_ROWS, PageRow, Summary, SummaryJson, annotations, junit, markdown, page},
     results::{Target, write_whole},
     roster::Roster,
@@ -45,7 +46,7 @@ pub(super) fn write(
     if let Some(path) = &reports.report {
         put(path, &page(&about(summary, args), &rows(job, roster)))?;
     }
-    tell_github(summary)
+    Ok(())
 }
 
 fn put(path: &Path, text: &str) -> Result<(), anyhow::Error> {
@@ -61,10 +62,14 @@ fn quietly(written: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// What GitHub Actions shows, where the run is one of its steps.
 #[expect(clippy::disallowed_methods, reason = "GitHub Actions says so in the environment")]
-fn tell_github(summary: &Summary) -> Result<(), anyhow::Error> {
+pub(super) fn tell_github(summary: &Summary, screen: &Screen) -> Result<(), anyhow::Error> {
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
-        quietly(io::stderr().lock().write_all(annotations(summary).as_bytes()))?;
+        let annotations = annotations(summary);
+        if !annotations.is_empty() {
+            screen.say(annotations.trim_end());
+        }
     }
     if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
         let file = OpenOptions::new().append(true).create(true).open(&path);

@@ -68,9 +68,9 @@ fn each_module_knows_only_what_is_below_it() {
 }
 
 #[test]
-fn governor_is_in_one_place_and_indicatif_in_another() {
+fn what_is_wrapped_has_one_home() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for (word, home) in [("governor::", "pace/spread.rs"), ("indicatif::", "progress.rs"), ("rusqlite::", "ledger")] {
+    for (word, home) in [("governor::", "pace/spread.rs"), ("console::", "progress.rs"), ("rusqlite::", "ledger")] {
         for file in sources(&root) {
             let at_home = file.strip_prefix(&root).is_ok_and(|path| path.starts_with(home));
             assert!(at_home || !code(&file).contains(word), "{} uses {word}", file.display());

@@ -102,6 +102,65 @@ fn a_closed_output_loses_nothing() {
     assert_eq!(bench.outcomes()["already_sent"], 50);
 }
 
+/// All rows sent, nothing unknown, exit status 0: whatever became of the log.
+#[track_caller]
+fn assert_whole(bench: &Bench, portal: &Sandbox, mut child: Child, users: usize) {
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+    assert_eq!(bench.outcomes(), [("sent".to_owned(), users)].into());
+    assert_eq!(messages(portal), users);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_of_the_log_that_has_seen_enough_ends_nothing() {
+    for format in ["text", "json"] {
+        let bench = Bench::new();
+        let users = active(200);
+        bench.roster(&users);
+        let portal = slow(&users);
+        let mut command = bench.run_command(&portal, &["-v", "--log-format", format]);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("started");
+        let mut err = child.stderr.take().expect("piped");
+        err.read_exact(&mut [0; 40]).expect("read");
+        drop(err);
+        assert_whole(&bench, &portal, child, 200);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_of_the_log_that_reads_nothing_does_not_stop_the_run_nor_its_end() {
+    let bench = Bench::new();
+    // More lines than a pipe holds.
+    let users = active(1500);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let mut command = bench.run_command(&portal, &["-vv", "--rate", "100000/s"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("started");
+    let unread = child.stderr.take();
+    assert_whole(&bench, &portal, child, 1500);
+    drop(unread);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_has_no_room_ends_nothing() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("opened");
+    for more in [&["-v"][..], &["-v", "--progress", "plain"], &["-vv", "--log-file", "/dev/full"]] {
+        let bench = Bench::new();
+        let users = active(50);
+        bench.roster(&users);
+        let portal = portal(&users);
+        let child = bench.run_command(&portal, more).stderr(full()).spawn().expect("started");
+        assert_whole(&bench, &portal, child, 50);
+    }
+    let bench = Bench::new();
+    bench.roster(&active(3));
+    let portal = portal(&active(3));
+    let ended = bench.run(&portal, &["-v", "--log-file", "/dev/full"]).with(0);
+    assert!(ended.said().contains("warning: the log file is not whole"), "{}", ended.err);
+}
+
 #[test]
 fn a_pipe_in_and_a_pipe_out() {
     let bench = Bench::new();

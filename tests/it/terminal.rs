@@ -1,6 +1,6 @@
 //! A person at a terminal: bars, the plan, the question, the interruption.
 
-use std::process::Stdio;
+use std::{fs::File, io::Read, process::Stdio};
 
 use onboard::sandbox::{Config, Sandbox};
 use rexpect::session::{PtySession, spawn_command};
@@ -77,4 +77,51 @@ fn no_bars_on_a_dumb_terminal() {
     let seen = session.exp_eof().expect("the end");
     assert!(!seen.contains('\u{1b}'), "{seen:?}");
     assert!(seen.contains("congratulated"));
+}
+
+#[test]
+fn no_bars_under_ci_though_there_is_a_terminal() {
+    let bench = Bench::new();
+    let users = active(3);
+    bench.roster(&users);
+    let portal = Sandbox::start(config(&users)).expect("a portal");
+    for ci in ["true", "1"] {
+        let mut command = bench.run_command(&portal, &["--yes", "--ledger", "ledger.db"]);
+        command.env("TERM", "xterm-256color").env("CI", ci).stdin(Stdio::inherit());
+        let mut session = spawn_command(command, Some(WAIT_MS)).expect("a terminal");
+        let seen = session.exp_eof().expect("the end");
+        assert!(!seen.contains('\u{1b}'), "{seen:?}");
+        assert!(seen.contains("congratulated"));
+    }
+}
+
+/// Closed while bars and log lines are written to it, as when a connection or a window breaks away under a job that
+/// ignores the hangup.
+#[test]
+fn a_terminal_that_goes_away_ends_nothing() {
+    let bench = Bench::new();
+    let users = active(400);
+    bench.roster(&users);
+    let latency = (std::time::Duration::from_millis(20), std::time::Duration::from_millis(40));
+    let portal = Sandbox::start(Config { latency, ..config(&users) }).expect("a portal");
+    let pty = nix::pty::openpty(None, None).expect("a terminal");
+    // A copy is closed in what is started, where the one that the library makes stays open.
+    let mut master = File::from(pty.master.try_clone().expect("a copy"));
+    drop(pty.master);
+    let mut command = bench.run_command(&portal, &["--yes", "-v"]);
+    command.env("TERM", "xterm-256color").stderr(pty.slave);
+    let mut child = command.spawn().expect("started");
+    // The command holds the other end, too.
+    drop(command);
+    let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&seen).contains("rows settled") {
+        let read = master.read(&mut piece).expect("read");
+        seen.extend_from_slice(&piece[..read]);
+    }
+    drop(master);
+    let at_that_time = messages(&portal);
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+    assert!(at_that_time < 400, "it went away in the middle");
+    assert_eq!(bench.outcomes(), [("sent".to_owned(), 400)].into());
+    assert_eq!(messages(&portal), 400);
 }
