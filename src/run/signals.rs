@@ -21,32 +21,81 @@ impl Signal {
     }
 }
 
-/// Listens from its creation on; the signals no longer end the process by themselves.
+/// Listens from its creation on; the signals no longer end the process by themselves. Those that were ignored when the
+/// process began stay ignored: so `nohup` holds, and what a shell started in the background outlives its Ctrl-C.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
+    interrupt: Option<tokio::signal::unix::Signal>,
+    terminate: Option<tokio::signal::unix::Signal>,
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
+        // Looked at once: whoever listens later would see what the first has made of it.
+        static IGNORED: std::sync::OnceLock<Ignored> = std::sync::OnceLock::new();
+        let ignored = IGNORED.get_or_init(Ignored::at_the_start);
+        let unless = |ignored: bool, kind| if ignored { Ok(None) } else { signal(kind).map(Some) };
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
+            interrupt: unless(ignored.interrupt, SignalKind::interrupt())?,
+            terminate: unless(ignored.terminate, SignalKind::terminate())?,
+            hangup: unless(ignored.hangup, SignalKind::hangup())?,
         })
     }
 
     pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.terminate.recv() => Signal::Terminate,
-            _ = self.hangup.recv() => Signal::Terminate,
+            () = came(&mut self.interrupt) => Signal::Interrupt,
+            () = came(&mut self.terminate) => Signal::Terminate,
+            () = came(&mut self.hangup) => Signal::Terminate,
         }
+    }
+}
+
+#[cfg(unix)]
+async fn came(signal: &mut Option<tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Which signals are ignored.
+#[cfg(unix)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ignored {
+    hangup: bool,
+    interrupt: bool,
+    terminate: bool,
+}
+
+#[cfg(unix)]
+impl Ignored {
+    fn at_the_start() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").ok();
+        status.and_then(|status| Self::in_status(&status)).unwrap_or_else(Self::as_a_shell_finds)
+    }
+
+    /// As Linux tells it: a bit for each signal, from signal 1 on.
+    fn in_status(status: &str) -> Option<Self> {
+        let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+        let bits = u64::from_str_radix(bits.trim(), 16).ok()?;
+        let is_set = |signal: u32| bits >> (signal - 1) & 1 == 1;
+        Some(Self { hangup: is_set(1), interrupt: is_set(2), terminate: is_set(15) })
+    }
+
+    /// Elsewhere: what this process ignores, a shell ignores that it starts, and says whether it outlives the signal.
+    fn as_a_shell_finds() -> Self {
+        let outlives = |signal: &str| {
+            let mut shell = std::process::Command::new("/bin/sh");
+            shell.args(["-c", &format!("kill -{signal} $$")]).stdin(std::process::Stdio::null());
+            shell.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+            shell.status().is_ok_and(|status| status.success())
+        };
+        Self { hangup: outlives("HUP"), interrupt: outlives("INT"), terminate: outlives("TERM") }
     }
 }
 
@@ -66,5 +115,32 @@ impl Signals {
             std::future::pending::<()>().await;
         }
         Signal::Interrupt
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_linux_says_of_ignored_signals_is_read() {
+        let of =
+            |bits: &str| Ignored::in_status(&format!("Name:\tonboard\nSigBlk:\t00ff\nSigIgn:\t{bits}\nSigCgt:\t0\n"));
+        let none = Ignored { hangup: false, interrupt: false, terminate: false };
+        assert_eq!(of("0000000000001000"), Some(none), "only SIGPIPE");
+        assert_eq!(of("0000000000001001"), Some(Ignored { hangup: true, ..none }), "nohup");
+        assert_eq!(
+            of("0000000000000006"),
+            Some(Ignored { interrupt: true, ..none }),
+            "a shell's background: SIGINT, SIGQUIT"
+        );
+        assert_eq!(of("0000000000004000"), Some(Ignored { terminate: true, ..none }));
+        assert_eq!(Ignored::in_status("Name:\tonboard\n"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_shell_finds_what_linux_says() {
+        assert_eq!(Ignored::as_a_shell_finds(), Ignored::at_the_start());
     }
 }

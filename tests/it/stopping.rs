@@ -161,6 +161,26 @@ fn a_log_that_has_no_room_ends_nothing() {
     assert!(ended.said().contains("warning: the log file is not whole"), "{}", ended.err);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    for name in ["HUP", "INT", "TERM"] {
+        let bench = Bench::new();
+        let users = active(300);
+        bench.roster(&users);
+        let portal = slow(&users);
+        let run = bench.run_command(&portal, &[]);
+        // What nohup does, and a shell to what it starts in the background.
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(format!("trap '' {name}; exec \"$0\" \"$@\"")).arg(run.get_program()).args(run.get_args());
+        shell.current_dir(bench.path("")).env_clear().env("HOME", bench.path("")).stdin(Stdio::null());
+        let child = shell.stderr(Stdio::null()).spawn().expect("started");
+        after(&portal, 20);
+        signal(&child, name);
+        assert_whole(&bench, &portal, child, 300);
+    }
+}
+
 #[test]
 fn a_pipe_in_and_a_pipe_out() {
     let bench = Bench::new();
