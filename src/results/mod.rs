@@ -198,10 +198,19 @@ pub fn write<'a>(
     match target {
         Target::Stdout => {
             let mut out = BufWriter::new(io::stdout().lock());
-            write_to(roster, &mut out, row).and_then(|()| out.flush()).map_err(ResultsError::Stdout)
+            let written = write_to(roster, &mut out, row).and_then(|()| out.flush());
+            written.map_err(|error| ResultsError::Stdout(as_it_was(error)))
         }
         Target::Path(path) => write_whole(path, |out| write_to(roster, out, row))
             .map_err(|source| ResultsError::Unwritable { path: path.clone(), source }),
+    }
+}
+
+/// The error of the output itself, out of what the CSV writer makes of it: whether the reader has gone matters.
+fn as_it_was(error: io::Error) -> io::Error {
+    match error.downcast::<csv::Error>().map(csv::Error::into_kind) {
+        Ok(csv::ErrorKind::Io(error)) | Err(error) => error,
+        Ok(other) => io::Error::other(format!("{other:?}")),
     }
 }
 

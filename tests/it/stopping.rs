@@ -181,6 +181,53 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     }
 }
 
+/// Every command whose output a reader may close early.
+#[test]
+fn a_reader_of_the_output_that_has_seen_enough_is_no_error() {
+    let bench = Bench::new();
+    let users = active(120);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.run(&portal, &["--ledger", "ledger.db"]).with(0);
+    let origin = portal.origin();
+    let at = ["--portal", &origin];
+    let (key, ledger) = (["--api-key-file", "key"], ["--ledger", "ledger.db"]);
+    let commands: Vec<Vec<&str>> = vec![
+        [&["export"][..], &at, &key].concat(),
+        [&["doctor", "--json"][..], &at, &key, &ledger].concat(),
+        [&["doctor"][..], &at, &key, &ledger].concat(),
+        [&["plan", "users.csv"][..], &at, &ledger].concat(),
+        [&["plan", "users.csv", "--json"][..], &at, &ledger].concat(),
+        [&["history"][..], &ledger].concat(),
+        [&["history", "--users", "--format", "csv"][..], &ledger].concat(),
+        [&["history", "--users", "--format", "json"][..], &ledger].concat(),
+        [&["run", "users.csv", "-o", "-"][..], &at, &key, &ledger].concat(),
+        [&["run", "users.csv", "--summary-json", "-"][..], &at, &key, &ledger].concat(),
+        vec!["check", "users.csv"],
+        vec!["check", "users.csv", "--format", "json"],
+        vec!["report", "users.results.csv"],
+        vec!["template"],
+        vec!["config"],
+        vec!["config", "--json"],
+        vec!["completions", "bash"],
+        vec!["man"],
+        vec!["--help"],
+        vec!["--version"],
+    ];
+    for args in commands {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ended: crate::bench::Ended =
+            bench.command(&args).stdout(writer).stderr(Stdio::piped()).output().expect("the program runs").into();
+        assert_eq!(ended.status, 0, "{args:?}: {}", ended.err);
+        assert!(
+            !ended.err.to_lowercase().contains("pipe") && !ended.err.contains("panicked"),
+            "{args:?}: {}",
+            ended.err
+        );
+    }
+}
+
 #[test]
 fn a_pipe_in_and_a_pipe_out() {
     let bench = Bench::new();
