@@ -261,7 +261,7 @@ pub struct PortalArgs {
     #[arg(long, value_name = "CMD", value_parser = NonEmptyStringValueParser::new())]
     pub api_key_command: Option<String>,
     /// For one request, from its start to the answer's last byte
-    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::positive)]
     pub timeout: Finite,
     /// Trust this certificate authority too (PEM)
     #[arg(long, value_name = "PATH")]
@@ -393,7 +393,7 @@ pub struct RetryArgs {
     #[arg(long, value_name = "DURATION")]
     pub wait: Option<Finite>,
     /// How often
-    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::positive)]
     pub poll: Finite,
 }
 

@@ -27,6 +27,15 @@ impl FromStr for Finite {
     }
 }
 
+/// A length of time that something must have to happen at all: a millisecond or more.
+pub(super) fn positive(text: &str) -> Result<Finite, String> {
+    let finite: Finite = text.parse()?;
+    if finite.0 < Duration::from_millis(1) {
+        return Err("that leaves no time at all; give 1ms or more, like 500ms, 30s or 2min".to_owned());
+    }
+    Ok(finite)
+}
+
 impl fmt::Display for Finite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match SignedDuration::try_from(self.0) {
@@ -90,6 +99,15 @@ mod tests {
         for text in ["", "5", "-5s", "soon", "5 parsecs", "10000h"] {
             assert!(ms(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_takes_time_is_given_some() {
+        for text in ["0", "0s", "0ms", "1ns", "999us"] {
+            assert!(positive(text).is_err_and(|error| error.contains("no time at all")), "{text}");
+        }
+        assert_eq!(positive("1ms"), Ok(Finite(Duration::from_millis(1))));
+        assert!(positive("soon").is_err_and(|error| error.contains("length of time")));
     }
 
     #[test]

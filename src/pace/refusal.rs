@@ -10,6 +10,9 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 const MILLISECONDS_FROM: i64 = 100_000_000_000;
 /// The largest limit that is taken for one of requests in flight (`docspace-contract.md` §5.12).
 const LARGEST_IN_FLIGHT: u32 = 50;
+/// A place in flight that got stuck is free again after a minute (`docspace-contract.md` §5.8): whoever must wait longer
+/// has met another limiter, a daily one that was lowered.
+const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(60);
 /// The daily limit as the vendor ships it.
 const DAILY: u32 = 10_000;
 
@@ -52,14 +55,16 @@ impl Refusal {
         }
         let limit = get("x-ratelimit-limit").and_then(|text| text.trim().parse().ok());
         let reset = get("x-ratelimit-reset").and_then(|text| reset(text, now));
-        let limiter = match (limit, retry_after.is_some() || reset.is_some()) {
-            (Some(DAILY), _) => Limiter::Daily,
-            (Some(limit), true) if limit > LARGEST_IN_FLIGHT && reset.is_some() => Limiter::Daily,
-            (Some(limit), _) if limit <= LARGEST_IN_FLIGHT => Limiter::InFlight,
-            (Some(_), _) => Limiter::Window,
-            (None, _) => Limiter::Unsaid,
+        let wait = retry_after.or(reset);
+        let limiter = match limit {
+            Some(DAILY) => Limiter::Daily,
+            Some(limit) if limit > LARGEST_IN_FLIGHT && reset.is_some() => Limiter::Daily,
+            Some(limit) if limit > LARGEST_IN_FLIGHT => Limiter::Window,
+            Some(_) if wait.is_some_and(|wait| wait > LONGEST_IN_FLIGHT) => Limiter::Daily,
+            Some(_) => Limiter::InFlight,
+            None => Limiter::Unsaid,
         };
-        Some(Self { limiter, limit, retry_after: retry_after.or(reset) })
+        Some(Self { limiter, limit, retry_after: wait })
     }
 }
 
@@ -135,6 +140,21 @@ mod tests {
             let headers = [("x-ratelimit-limit", in_flight), ("retry-after", "2"), ("x-ratelimit-reset", "1795467600")];
             assert_eq!(refusal(429, &headers).map(|refusal| refusal.limiter), Some(Limiter::InFlight), "{in_flight}");
         }
+        // Hours are the day's, however low its limit was set, in whichever header they stand.
+        for lowered in ["1", "15", "50"] {
+            let limit = ("x-ratelimit-limit", lowered);
+            for header in [
+                ("x-ratelimit-reset", "1795467600"),
+                ("x-ratelimit-reset", "1795467600000"),
+                ("retry-after", "3600"),
+                ("retry-after", "Mon, 23 Nov 2026 21:00:00 GMT"),
+            ] {
+                let limiter = refusal(429, &[limit, header]).map(|refusal| refusal.limiter);
+                assert_eq!(limiter, Some(Limiter::Daily), "{lowered} {header:?}");
+            }
+        }
+        assert_eq!(limiter(&[("x-ratelimit-limit", "15"), ("retry-after", "60")]), Some(Limiter::InFlight));
+        assert_eq!(limiter(&[("x-ratelimit-limit", "15"), ("retry-after", "61")]), Some(Limiter::Daily));
         assert_eq!(limiter(&[("x-ratelimit-limit", "1500"), ("retry-after", "2")]), Some(Limiter::Window));
         assert_eq!(limiter(&[]), Some(Limiter::Unsaid));
         assert_eq!(refusal(500, &[("retry-after", "2")]), None);
