@@ -60,9 +60,39 @@
 //! | [`access`] | from options to a portal that can be asked; [`inquiry`] asks it one by one |
 //! | [`sandbox`] | the embedded portal |
 //!
-//! Dependencies point one way: `main → command → run → {workflow, pace, ledger, portal, results, report} → roster →
-//! {user, outcome, display}`. `workflow` and `pace` know no file, socket, clock or task; `portal` knows neither pace nor
-//! rows; `sandbox` shares no encoding with `portal`, so that two readings of the contract check each other.
+//! # The order
+//!
+//! A module uses only what stands below it, and of that only what the table in `tests/it/invariants.rs` allows; a test
+//! holds both, down to single files.
+//!
+//! ```text
+//! command    what each command does
+//! cli        what can be typed
+//! run        one run
+//! report     what is told of it
+//! inquiry
+//! access
+//! logs
+//! progress
+//! plan       pure
+//! workflow   pure
+//! portal     the wire
+//! results    out
+//! ledger     the record
+//! sandbox    beside: shares no encoding with portal, so that two readings of the contract check each other
+//! roster     in
+//! signing
+//! attempt
+//! pace       pure
+//! origin
+//! user
+//! exit
+//! outcome
+//! secret
+//! display
+//! ```
+//!
+//! `workflow`, `plan` and `pace` know no file, socket, clock or task.
 //!
 //! # Absent on purpose
 //!

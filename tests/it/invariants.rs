@@ -1,9 +1,14 @@
-//! House rules that no type can hold: what is absent where.
+//! House rules that no type can hold: what is absent where, and which way the arrows between modules point.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -15,6 +20,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
             found.push(path);
         }
     }
+    found.sort();
     found
 }
 
@@ -27,7 +33,7 @@ fn code(path: &Path) -> String {
 
 #[track_caller]
 fn absent(place: &str, words: &[&str]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(place);
+    let root = src().join(place);
     let files = if root.is_dir() { sources(&root) } else { vec![root] };
     assert!(!files.is_empty());
     for file in files {
@@ -58,22 +64,290 @@ fn decisions_know_no_file_socket_clock_or_task() {
 }
 
 #[test]
-fn each_module_knows_only_what_is_below_it() {
-    absent("portal", &["crate::workflow", "crate::ledger", "crate::run", "crate::roster", "crate::results"]);
-    absent("workflow", &["crate::ledger", "crate::run", "crate::results", "crate::cli", "crate::report"]);
-    absent("pace", &["crate::portal", "crate::workflow", "crate::ledger", "crate::roster"]);
-    absent("ledger", &["crate::portal", "crate::workflow", "crate::run", "crate::roster"]);
-    absent("roster", &["crate::portal", "crate::workflow", "crate::ledger", "crate::run", "crate::cli"]);
-    absent("sandbox", &["crate::portal", "crate::workflow", "crate::ledger", "crate::signing"]);
+fn what_is_wrapped_has_one_home() {
+    for (word, home) in [("governor::", "pace/spread.rs"), ("console::", "progress.rs"), ("rusqlite::", "ledger")] {
+        for file in sources(&src()) {
+            let at_home = file.strip_prefix(src()).is_ok_and(|path| path.starts_with(home));
+            assert!(at_home || !code(&file).contains(word), "{} uses {word}", file.display());
+        }
+    }
+}
+
+/// Which unit (a folder or a single file of `src`) may use which.
+const ALLOWED: &[(&str, &[&str])] = &[
+    (
+        "command",
+        &[
+            "access", "cli", "display", "inquiry", "ledger", "logs", "origin", "outcome", "plan", "portal", "progress",
+            "report", "results", "roster", "run", "sandbox", "secret", "user",
+        ],
+    ),
+    ("cli", &["display", "origin", "outcome", "pace", "results", "roster", "sandbox", "user"]),
+    (
+        "run",
+        &[
+            "access", "cli", "display", "ledger", "origin", "outcome", "pace", "plan", "portal", "progress", "report",
+            "results", "roster", "sandbox", "secret", "signing", "user", "workflow",
+        ],
+    ),
+    ("report", &["display", "outcome", "plan", "results", "roster"]),
+    ("inquiry", &["pace", "portal", "workflow"]),
+    ("access", &["cli", "origin", "portal", "secret"]),
+    ("logs", &["cli", "progress"]),
+    ("progress", &["cli", "display", "outcome"]),
+    ("plan", &["outcome", "pace", "portal", "roster", "user"]),
+    ("workflow", &["display", "outcome", "pace", "portal", "roster", "user"]),
+    ("portal", &["display", "origin", "pace", "secret", "user"]),
+    ("results", &["display", "outcome", "roster", "user"]),
+    ("ledger", &["display", "origin", "outcome", "pace", "user"]),
+    ("sandbox", &["cli", "pace", "results", "roster", "run", "user"]),
+    ("roster", &["display", "outcome", "results", "user"]),
+    ("signing", &["secret", "user"]),
+    ("origin", &["display"]),
+];
+
+/// Arrows that point up, each to be struck when it is healed; none may be added.
+const KNOWN_SINS: &[(&str, &str)] = &[
+    ("access", "cli"),
+    ("logs", "cli"),
+    ("progress", "cli"),
+    ("roster", "results"),
+    ("run", "cli"),
+    ("sandbox", "cli"),
+    ("sandbox", "results"),
+    ("sandbox", "run"),
+];
+
+/// Files that use each other by some way round, each group to be struck when it is healed; none may be added.
+const KNOWN_CIRCLES: &[&str] = &[
+    "access.rs cli/mod.rs cli/settings.rs progress.rs run/closing.rs run/drive.rs run/mod.rs run/observer.rs \
+     run/outputs.rs run/setup.rs sandbox/cli.rs",
+    "command/export.rs command/invite.rs command/mod.rs",
+    "ledger/fence.rs ledger/history.rs ledger/lock.rs ledger/mod.rs ledger/recorder.rs ledger/schema.rs",
+    "results/mod.rs roster/header.rs roster/mod.rs roster/records.rs roster/row.rs roster/spool.rs",
+    "sandbox/mod.rs sandbox/routes.rs",
+    "workflow/job/mod.rs workflow/links.rs workflow/mod.rs",
+];
+
+/// The units in their order, from the top: the list in `lib.rs`, under "The order".
+fn order() -> Vec<String> {
+    let text = fs::read_to_string(src().join("lib.rs")).expect("read");
+    let list = text.split("# The order").nth(1).and_then(|rest| rest.split("```").nth(1)).expect("a list");
+    list.lines()
+        .skip(1)
+        .filter_map(|line| line.strip_prefix("//!")?.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
-fn what_is_wrapped_has_one_home() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for (word, home) in [("governor::", "pace/spread.rs"), ("console::", "progress.rs"), ("rusqlite::", "ledger")] {
-        for file in sources(&root) {
-            let at_home = file.strip_prefix(&root).is_ok_and(|path| path.starts_with(home));
-            assert!(at_home || !code(&file).contains(word), "{} uses {word}", file.display());
+fn units_use_only_what_the_table_allows() {
+    let code = Code::read();
+    let allowed = |from: &str, to: &str| ALLOWED.iter().any(|(unit, may)| *unit == from && may.contains(&to));
+    let mut wrong: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (from, to) in code.unit_arrows().into_iter().filter(|(from, to)| !allowed(from, to)) {
+        wrong.entry(from).or_default().insert(to);
+    }
+    assert!(wrong.is_empty(), "these arrows are not in the table: {wrong:?}");
+}
+
+#[test]
+fn the_order_names_every_unit_and_every_arrow_points_down_it() {
+    let code = Code::read();
+    let order = order();
+    let arrows = code.unit_arrows();
+    let units: BTreeSet<&str> =
+        (0..code.files.len()).map(|file| code.unit(file)).filter(|unit| !unit.is_empty()).collect();
+    assert_eq!(order.iter().map(String::as_str).collect::<BTreeSet<_>>(), units);
+    assert_eq!(order.len(), units.len(), "each unit stands in the list once");
+    let place = |unit: &str| order.iter().position(|other| other == unit);
+    for (from, tos) in ALLOWED {
+        for to in *tos {
+            let points_down = place(from) < place(to);
+            let known = KNOWN_SINS.contains(&(*from, *to));
+            assert!(points_down || known, "{from} uses {to}, which stands above it");
         }
+    }
+    for sin in KNOWN_SINS {
+        assert!(arrows.contains(sin), "strike {sin:?}: it is healed");
+    }
+}
+
+#[test]
+fn no_files_import_each_other_by_whatever_way_round() {
+    let code = Code::read();
+    let circles: BTreeSet<String> = code.circles().into_iter().collect();
+    assert_eq!(circles, KNOWN_CIRCLES.iter().map(|circle| (*circle).to_owned()).collect());
+}
+
+// ---- which file uses which ----
+
+/// A path as it is written, from the crate's root: `["ledger", "Recorder"]`.
+type Name = Vec<String>;
+
+struct Source {
+    /// Below `src`.
+    path: String,
+    /// Its module, from the crate's root.
+    module: Name,
+    /// What it names.
+    names: Vec<Name>,
+    /// What it lends the names of: the name here, and the name that it stands for.
+    lent: BTreeMap<String, Name>,
+}
+
+/// Every file but those of tests, with the names that it uses.
+///
+/// A file uses the one that *defines* what it names: a name that `mod.rs` only passes on (`pub use`) is its child's, and
+/// neither `mod child;` nor passing on makes an arrow. So a parent and its child are looked at like any two files.
+struct Code {
+    files: Vec<Source>,
+    by_module: BTreeMap<Name, usize>,
+}
+
+impl Code {
+    fn read() -> Self {
+        let mut files = Vec::new();
+        for path in sources(&src()) {
+            let path = path.strip_prefix(src()).expect("below src").to_string_lossy().into_owned();
+            let module: Name = path.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+            if path == "main.rs" || module.iter().any(|part| part == "tests") {
+                continue;
+            }
+            let module: Name = module.into_iter().filter(|part| part != "mod" && part != "lib").collect();
+            files.push(Source { path, module, names: Vec::new(), lent: BTreeMap::new() });
+        }
+        let by_module: BTreeMap<Name, usize> =
+            files.iter().enumerate().map(|(number, file)| (file.module.clone(), number)).collect();
+        for file in &mut files {
+            let text = without_strings(&code(&src().join(&file.path)));
+            for (lends, name) in names(&text, &file.module, &by_module) {
+                match name.last() {
+                    Some(last) if lends => drop(file.lent.insert(last.clone(), name)),
+                    _ => file.names.push(name),
+                }
+            }
+        }
+        Self { files, by_module }
+    }
+
+    /// The top-level folder or file; nothing for `lib.rs`.
+    fn unit(&self, file: usize) -> &str {
+        self.files[file].module.first().map_or("", String::as_str)
+    }
+
+    /// The file that defines what this names.
+    fn home(&self, name: &[String]) -> usize {
+        let known = (0..=name.len()).rev().find_map(|length| Some((length, *self.by_module.get(&name[..length])?)));
+        let (length, file) = known.expect("lib.rs at least");
+        match name.get(length).and_then(|next| self.files[file].lent.get(next)) {
+            Some(lent) => self.home(&[lent, &name[length + 1..]].concat()),
+            None => file,
+        }
+    }
+
+    fn arrows(&self) -> BTreeSet<(usize, usize)> {
+        let mut arrows = BTreeSet::new();
+        for (from, file) in self.files.iter().enumerate() {
+            arrows.extend(file.names.iter().map(|name| (from, self.home(name))).filter(|(from, to)| from != to));
+        }
+        arrows
+    }
+
+    /// Which unit uses which. The version in `lib.rs` is everybody's.
+    fn unit_arrows(&self) -> BTreeSet<(&str, &str)> {
+        let units = self.arrows().into_iter().map(|(from, to)| (self.unit(from), self.unit(to)));
+        units.filter(|(from, to)| from != to && !from.is_empty() && !to.is_empty()).collect()
+    }
+
+    /// Files that reach each other, each group in one text.
+    fn circles(&self) -> Vec<String> {
+        let arrows = self.arrows();
+        let reach = |start: usize| {
+            let mut reached = BTreeSet::new();
+            let mut open = vec![start];
+            while let Some(from) = open.pop() {
+                open.extend(
+                    arrows.iter().filter(|arrow| arrow.0 == from && reached.insert(arrow.1)).map(|arrow| arrow.1),
+                );
+            }
+            reached
+        };
+        let reached: Vec<BTreeSet<usize>> = (0..self.files.len()).map(reach).collect();
+        let mut groups = BTreeSet::new();
+        for (file, others) in reached.iter().enumerate() {
+            if others.contains(&file) {
+                let group = others.iter().filter(|other| reached[**other].contains(&file));
+                groups.insert(group.map(|other| self.files[*other].path.as_str()).collect::<Vec<_>>().join(" "));
+            }
+        }
+        groups.into_iter().collect()
+    }
+}
+
+fn without_strings(text: &str) -> String {
+    let string = regex::Regex::new(r#"(?s)"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)'"#).expect("a pattern");
+    string.replace_all(text, "\"\"").into_owned()
+}
+
+/// Every name of ours in a text, from the crate's root, and whether it is passed on (`pub use`) there.
+fn names(text: &str, module: &Name, modules: &BTreeMap<Name, usize>) -> Vec<(bool, Name)> {
+    let start = regex::Regex::new(r"(^|[^:\w])(crate|self|super|[a-z_0-9]+)::").expect("a pattern");
+    let mut found = Vec::new();
+    for start in start.captures_iter(text) {
+        let (whole, word) = (start.get(0).expect("whole"), start.get(2).expect("a word"));
+        let base = match word.as_str() {
+            "crate" => Vec::new(),
+            "self" => module.clone(),
+            "super" => module[..module.len() - 1].to_vec(),
+            child => {
+                let child = [module.as_slice(), &[child.to_owned()]].concat();
+                if !modules.contains_key(&child) {
+                    continue;
+                }
+                child
+            }
+        };
+        let statement = text[..word.start()].rsplit([';', '}', ')']).next().unwrap_or_default();
+        let lends = text[..word.start()].trim_end().ends_with("use")
+            && (statement.contains("pub use") || text[..word.start()].trim_end().ends_with("pub(crate) use"));
+        let mut rest = &text[whole.end()..];
+        let mut names = Vec::new();
+        tree(&mut rest, &base, &mut names);
+        found.extend(names.into_iter().map(|name| (lends, name)));
+    }
+    found
+}
+
+/// Reads what may follow `::`: a name, names in braces, or a path to them.
+fn tree(rest: &mut &str, base: &[String], found: &mut Vec<Name>) {
+    *rest = rest.trim_start();
+    if let Some(inside) = rest.strip_prefix('{') {
+        *rest = inside;
+        loop {
+            *rest = rest.trim_start().trim_start_matches(',').trim_start();
+            if let Some(after) = rest.strip_prefix('}') {
+                *rest = after;
+                return;
+            }
+            let before = rest.len();
+            tree(rest, base, found);
+            assert!(rest.len() < before, "this is no list of names: {}", &rest[..rest.len().min(40)]);
+        }
+    }
+    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+    let (word, after) = rest.split_at(end);
+    *rest = after;
+    let name = match word {
+        "self" | "" => base.to_vec(),
+        "super" => base[..base.len().saturating_sub(1)].to_vec(),
+        word => [base, &[word.to_owned()]].concat(),
+    };
+    match rest.strip_prefix("::") {
+        Some(after) => {
+            *rest = after;
+            tree(rest, &name, found);
+        }
+        None => found.push(name),
     }
 }
