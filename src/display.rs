@@ -118,6 +118,12 @@ pub fn wrapped(text: &str, width: usize, indent: &str) -> String {
     lines.join("\n")
 }
 
+/// A count as a number that can be divided.
+#[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^53")]
+pub(crate) fn as_f64(count: u64) -> f64 {
+    count as f64
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

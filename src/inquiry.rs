@@ -5,9 +5,8 @@ use std::{collections::HashSet, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    pace::{Ending, Kind, Limits, Moment, Pace, Reaction, RecentUse},
+    pace::{Backoff, Ending, Kind, Limits, Moment, Pace, Reaction, RecentUse},
     portal::{Effect, Fault, Person, Portal, Wanted},
-    workflow::Backoff,
 };
 
 /// Everybody whom the listing names.

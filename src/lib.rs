@@ -57,6 +57,7 @@
 //! | [`report`] | what is told of a run afterwards; [`progress`] while it goes on; [`logs`] for diagnostics |
 //! | [`user`], [`outcome`], [`attempt`], [`exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
 //! | [`signing`] | the key that a real portal demands |
+//! | [`sheet`], [`file`], [`signals`] | cells and columns of in and out; files that are whole or not there; Ctrl-C as a value |
 //! | [`access`] | from options to a portal that can be asked; [`inquiry`] asks it one by one |
 //! | [`sandbox`] | the embedded portal |
 //!
@@ -81,6 +82,9 @@
 //! ledger     the record
 //! sandbox    beside: shares no encoding with portal, so that two readings of the contract check each other
 //! roster     in
+//! sheet      what in and out share
+//! file
+//! signals
 //! signing
 //! attempt
 //! pace       pure
@@ -112,6 +116,7 @@ pub mod cli;
 pub mod command;
 pub mod display;
 pub mod exit;
+pub mod file;
 pub mod inquiry;
 pub mod ledger;
 pub mod logs;
@@ -128,6 +133,8 @@ pub mod roster;
 pub mod run;
 pub mod sandbox;
 pub mod secret;
+pub mod sheet;
+pub mod signals;
 pub mod signing;
 pub mod user;
 pub mod workflow;

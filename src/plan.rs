@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    display::as_f64,
     outcome::Outcome,
     pace::Rate,
     portal::PAGE_SIZE,
@@ -202,11 +203,6 @@ fn calendar(mut messages: u64, budget: &Budget) -> Vec<Day> {
 
 fn as_u64(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^53")]
-pub(crate) fn as_f64(count: u64) -> f64 {
-    count as f64
 }
 
 /// The outcome that a standing stands for.

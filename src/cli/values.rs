@@ -4,7 +4,7 @@ use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr, time::Duration}
 
 use jiff::SignedDuration;
 
-use crate::{outcome::Outcome, results::Target};
+use crate::{file::Target, outcome::Outcome};
 
 /// A length of time: `30s`, `2min`, `1h 30m`, `12ms`; `0` needs no unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,10 +9,11 @@ use crate::{
     access,
     cli::ExportArgs,
     display::count,
+    file::{Target, write_whole},
     inquiry::{Everybody, Inquiry},
     portal::{Person, PersonStatus, Wanted},
     progress::Screen,
-    results::{Target, neutralise, write_whole},
+    sheet::neutralise,
 };
 
 pub(super) fn execute(args: &ExportArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {

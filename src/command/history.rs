@@ -10,7 +10,7 @@ use crate::{
     cli::{HistoryArgs, HistoryFormat},
     display::{Shown, moment},
     ledger::{self, AttemptRecord, Ledger, RunRecord, UserRecord},
-    results::neutralise,
+    sheet::neutralise,
     user::{Email, UserId},
 };
 

@@ -14,6 +14,7 @@ use crate::{
     access,
     cli::InviteArgs,
     display::{count, moment},
+    file::{Target, write_whole},
     inquiry::Inquiry,
     ledger::{
         self, AttemptId, Ending, Held, Intended, Intent, Ledger, LedgerError, Lock, Mail, Recorder, RunStart,
@@ -22,9 +23,9 @@ use crate::{
     outcome::Tally,
     portal::{Effect, ErrorBody, Fault, PAGE_SIZE, Person, PersonStatus, Wanted},
     progress::Screen,
-    results::{Target, neutralise, write_whole},
     roster::{Roster, RowState, Source},
-    run::Signals,
+    sheet::neutralise,
+    signals::Signals,
     user::{Email, EmployeeType, UserId},
 };
 

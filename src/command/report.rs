@@ -6,9 +6,9 @@ use anyhow::{Context, bail};
 
 use crate::{
     cli::ReportCommandArgs,
+    file::{Target, write_whole},
     progress::Screen,
     report::page_of,
-    results::{Target, write_whole},
     roster::{Roster, Source},
 };
 

@@ -9,6 +9,7 @@
 //! Absent on purpose: clocks, sleeping, and any knowledge of what is asked. Time is handed in, so that simulations and
 //! tests move it as they like. `governor` spreads requests where they are to be spread; no other module knows of it.
 
+mod backoff;
 mod moment;
 mod places;
 mod rate;
@@ -20,6 +21,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 pub use self::{
+    backoff::Backoff,
     moment::Moment,
     rate::{NotARate, Rate},
     refusal::{Limiter, Refusal},

@@ -9,11 +9,10 @@ use super::{
     traffic::{Class, Traffic},
 };
 use crate::{
-    display::{Grouped, Shown, count},
+    display::{Grouped, Shown, as_f64, count},
     outcome::{Outcome, Tally},
-    plan::as_f64,
-    results::denature,
     roster::Roster,
+    sheet::denature,
 };
 
 /// So many rows are in the page's table; a browser has trouble with more.

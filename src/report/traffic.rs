@@ -90,7 +90,7 @@ impl Latencies {
         if total == 0 {
             return None;
         }
-        let wanted = crate::plan::as_f64(total) * share;
+        let wanted = crate::display::as_f64(total) * share;
         let mut seen = 0.0;
         for (bucket, count) in self.0.iter().enumerate() {
             seen += f64::from(*count);

@@ -1,11 +1,9 @@
 //! The results: one row for each roster row, in its order, whatever happened.
 //!
-//! The file is written beside its place and moved there when it is whole, so that no reader sees half of it. Only its
-//! owner can read it: invitation links are credentials. Cells that a spreadsheet would run are defused, reversibly.
+//! Their file is there whole or not at all ([`crate::file`]), and its owner's alone: invitation links are credentials.
 
 use std::{
     borrow::Cow,
-    fs::{self, File},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
@@ -14,35 +12,12 @@ use jiff::Timestamp;
 
 use crate::{
     display::Shown,
+    file::{self, PlaceError, Target, write_whole},
     outcome::Outcome,
     roster::{Roster, RowState},
+    sheet::{COLUMNS, denature, neutralise},
     user::UserId,
 };
-
-/// The columns of the results, in their order; the roster's other columns follow.
-pub const COLUMNS: [&str; 9] = [
-    "row",
-    "user_id",
-    "employee_type",
-    "invite_link",
-    "active",
-    "congratulation",
-    "attempts",
-    "completed_at",
-    "detail",
-];
-
-/// Characters that make a spreadsheet run a cell.
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
-
-/// Where results go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// Standard output.
-    Stdout,
-    /// A file.
-    Path(PathBuf),
-}
 
 /// How a row ended.
 #[derive(Debug, Clone)]
@@ -75,23 +50,14 @@ pub enum RowResult<'a> {
 /// Why results cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// The place is a folder.
-    #[error("nothing can be written to {}: it is a directory", shown(.0))]
-    Directory(PathBuf),
     /// It cannot be written there.
-    #[error("{} cannot be written: {source}", shown(path))]
+    #[error("{} cannot be written: {source}", Shown(&path.to_string_lossy()))]
     Unwritable {
         /// The place.
         path: PathBuf,
         /// Why not.
         source: io::Error,
     },
-    /// There is a file of another kind.
-    #[error("{} is there and is no results file of onboard; name another with -o, or move it away", shown(.0))]
-    Foreign(PathBuf),
-    /// The roster would be overwritten.
-    #[error("the results would overwrite the roster {}; name another file with -o", shown(.0))]
-    IsRoster(PathBuf),
     /// Standard output is gone.
     #[error("the results could not be written to standard output: {0}")]
     Stdout(io::Error),
@@ -100,93 +66,9 @@ pub enum ResultsError {
     Roster(#[from] io::Error),
 }
 
-fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
-}
-
-/// A cell that no spreadsheet runs: a `'` before it where it begins like a formula, or like a cell that was so defused.
-pub fn neutralise(cell: &str) -> Cow<'_, str> {
-    let rest = cell.trim_start_matches('\'');
-    if rest.starts_with(FORMULA) { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
-}
-
-/// The cell before [`neutralise`].
-pub fn denature(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(rest) if rest.trim_start_matches('\'').starts_with(FORMULA) => rest,
-        Some(_) | None => cell,
-    }
-}
-
 /// Makes sure, before the first request, that results can be written there.
-pub fn probe(target: &Target, roster: Option<&Path>, roster_is_results: bool) -> Result<(), ResultsError> {
-    let Target::Path(path) = target else { return Ok(()) };
-    if path.is_dir() {
-        return Err(ResultsError::Directory(path.clone()));
-    }
-    let real = real_path(path);
-    let overwrites = roster.is_some_and(|roster| {
-        fs::canonicalize(roster).ok().zip(fs::canonicalize(&real).ok()).is_some_and(|(one, other)| one == other)
-    });
-    if overwrites && !roster_is_results {
-        return Err(ResultsError::IsRoster(path.clone()));
-    }
-    if !overwrites && !may_be_replaced(&real) {
-        return Err(ResultsError::Foreign(path.clone()));
-    }
-    // A file can be made beside it, which is what writing it will need.
-    temporary_beside(&real).map(drop).map_err(|source| ResultsError::Unwritable { path: path.clone(), source })
-}
-
-/// Makes sure, before the first request, that a file can be written there.
-pub fn probe_place(path: &Path) -> Result<(), ResultsError> {
-    if path.is_dir() {
-        return Err(ResultsError::Directory(path.to_owned()));
-    }
-    temporary_beside(&real_path(path))
-        .map(drop)
-        .map_err(|source| ResultsError::Unwritable { path: path.to_owned(), source })
-}
-
-/// A file that is not there, is empty, or has our columns. Devices and pipes are written through a file's place only.
-fn may_be_replaced(path: &Path) -> bool {
-    let Ok(mut file) = File::open(path) else { return !path.exists() };
-    if !path.is_file() {
-        return false;
-    }
-    let mut head = [0; 256];
-    let read = io::Read::read(&mut file, &mut head).unwrap_or(0);
-    let head = head.get(..read).unwrap_or_default();
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    head.is_empty() || head.starts_with(COLUMNS.join(",").as_bytes())
-}
-
-/// Where a symbolic link leads, so that the link stays one.
-fn real_path(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_not_there| path.to_owned())
-}
-
-/// A file beside a path, readable by its owner only, under a name that nobody else has.
-fn temporary_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new().prefix(".onboard-").suffix(".tmp").tempfile_in(folder)
-}
-
-/// Writes a file so that it is there whole or not at all; readable by its owner only.
-pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let real = real_path(path);
-    let mut file = BufWriter::new(temporary_beside(&real)?);
-    write(&mut file)?;
-    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.as_file().sync_all()?;
-    file.persist(&real).map_err(|error| error.error)?;
-    // The move is lasting only when the folder is written.
-    #[cfg(unix)]
-    if let Some(folder) = real.parent() {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+pub fn probe(target: &Target, roster: Option<&Path>, roster_is_results: bool) -> Result<(), PlaceError> {
+    file::probe(target, roster, roster_is_results, &COLUMNS.join(","))
 }
 
 /// Writes the results.
@@ -273,7 +155,7 @@ fn neutralised_once(cell: &str, is_results: bool) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use std::fs;
 
     use super::*;
     use crate::roster::Source;
@@ -359,39 +241,16 @@ mod tests {
         assert_eq!(results_of(folder.path(), first.as_bytes(), |_| RowResult::CarriedOver), first);
     }
 
-    #[cfg(unix)]
-    #[test]
-    fn only_the_owner_can_read_them_and_a_link_stays_a_link() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().expect("a folder");
-        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
-        fs::write(&real, "old").expect("written");
-        std::os::unix::fs::symlink(&real, &link).expect("linked");
-        write_whole(&link, |out| out.write_all(b"new")).expect("written");
-        assert!(link.is_symlink());
-        assert_eq!(fs::read(&real).expect("read"), b"new");
-        assert_eq!(fs::metadata(&real).expect("there").permissions().mode() & 0o777, 0o600);
-    }
-
     #[test]
     fn an_unusable_place_is_found_before_the_first_request() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| Target::Path(folder.path().join(name));
         fs::write(folder.path().join("foreign.csv"), "a,b\n1,2\n").expect("written");
         assert!(probe(&path("new.csv"), None, false).is_ok());
-        assert!(matches!(probe(&path("foreign.csv"), None, false), Err(ResultsError::Foreign(_))));
-        assert!(matches!(probe(&path("."), None, false), Err(ResultsError::Directory(_))));
-        assert!(matches!(probe(&path("no/such/folder.csv"), None, false), Err(ResultsError::Unwritable { .. })));
+        assert!(matches!(probe(&path("foreign.csv"), None, false), Err(PlaceError::Foreign(_))));
+        assert!(matches!(probe(&path("."), None, false), Err(PlaceError::Directory(_))));
+        assert!(matches!(probe(&path("no/such/folder.csv"), None, false), Err(PlaceError::Unwritable { .. })));
         let roster = folder.path().join("foreign.csv");
-        assert!(matches!(probe(&path("foreign.csv"), Some(&roster), false), Err(ResultsError::IsRoster(_))));
-    }
-
-    proptest! {
-        #[test]
-        fn defusing_is_undone_exactly_and_nothing_runs(cell in "['=+@\\-\t\r a]{0,6}") {
-            let safe = neutralise(&cell);
-            prop_assert!(!safe.starts_with(FORMULA));
-            prop_assert_eq!(denature(&safe), cell.as_str());
-        }
+        assert!(matches!(probe(&path("foreign.csv"), Some(&roster), false), Err(PlaceError::IsRoster(_))));
     }
 }

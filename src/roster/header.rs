@@ -3,7 +3,7 @@
 use super::RosterError;
 use crate::{
     display::Shown,
-    results::{COLUMNS, denature},
+    sheet::{COLUMNS, denature},
 };
 
 /// The columns of a roster.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     display::{Shown, is_plain},
-    results::denature,
+    sheet::denature,
     user::{Email, EmployeeType, UserId},
 };
 

@@ -4,15 +4,15 @@ use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 
-use super::signals::Signal;
 use crate::{
     cli::{FailOn, RunArgs},
     display::{Span, moment},
+    file::Target,
     outcome::Outcome,
     progress::Screen,
     report::{Attention, Reasons, Summary, Traffic, shell_word},
-    results::Target,
     roster::{Roster, Source},
+    signals::Signal,
     workflow::{Closed, Halt, Job, Manner},
 };
 

@@ -7,16 +7,13 @@ use futures::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnord
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    key::KeyMaker,
-    observer::Observer,
-    signals::{Signal, Signals},
-};
+use super::{key::KeyMaker, observer::Observer};
 use crate::{
     ledger::{self, AttemptId, Intended, LedgerError, Mail, Recorder},
     pace::{self, Kind, Moment, Pace, Permit, Reaction, Wait},
     portal::{Fault, LinkAnswer, Page, Person, Portal, Wanted},
     report::Class,
+    signals::{Signal, Signals},
     user::EmployeeType,
     workflow::{Call, Closed, Earlier, Ending, Halt, Job, Stamp},
 };

@@ -9,15 +9,12 @@ mod key;
 mod observer;
 mod outputs;
 mod setup;
-mod signals;
 
 use std::io;
 
 use jiff::Timestamp;
 use tracing::Instrument;
 
-pub use self::signals::Signal;
-pub(crate) use self::signals::Signals;
 use self::{
     drive::{Clock, Drive},
     observer::Observer,
@@ -29,13 +26,9 @@ use crate::{
     pace::Pace,
     progress::{Progress, Screen},
     results::{self, RowResult, Settled},
+    signals::Signals,
     workflow::{Closed, Halt, Job, Policy},
 };
-
-/// Waits for Ctrl-C or SIGTERM.
-pub async fn stop_signal() -> io::Result<Signal> {
-    Ok(Signals::listen()?.next().await)
-}
 
 /// Runs the job. Returns the exit status; an error means that it could not start, and that nothing was sent.
 pub fn run(args: &RunArgs, settings: &[Setting], quiet: bool, screen: &Screen) -> Result<u8, anyhow::Error> {

@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use crate::{
     cli::RunArgs,
     display::moment,
+    file::{Target, write_whole},
     progress::Screen,
     report::{About, Event, Events, MOST_ROWS, PageRow, Summary, SummaryJson, annotations, junit, markdown, page},
-    results::{Target, write_whole},
     roster::Roster,
     workflow::Job,
 };

@@ -14,6 +14,7 @@ use crate::{
     access::{self, Entry},
     cli::{RunArgs, Setting},
     display::{Grouped, Span, count, wrapped},
+    file::{self, Target},
     ledger::{self, Held, Ledger, LedgerError, Lock, Mail, Supersedes},
     origin::Origin,
     pace::{Limits, Rate},
@@ -21,7 +22,7 @@ use crate::{
     portal::{Access, Portal},
     progress::{Screen, colour_is_wanted},
     report::Events,
-    results::{self, Target},
+    results,
     roster::{Roster, RowState, Source, diagnostics},
     sandbox::{self, Sandbox},
     secret::Secret,
@@ -220,7 +221,7 @@ fn side_outputs(args: &RunArgs) -> Result<Option<Events>, anyhow::Error> {
     for path in
         [reports.report.as_ref(), reports.junit.as_ref(), reports.events.as_ref(), summary].into_iter().flatten()
     {
-        results::probe_place(path)?;
+        file::probe_place(path)?;
     }
     let create = |path: &PathBuf| Events::create(path).with_context(|| format!("{} cannot be written", path.display()));
     reports.events.as_ref().map(create).transpose()

@@ -183,7 +183,7 @@ pub fn serve(args: &Args, out: &mut dyn Write) -> Result<(), String> {
     announce(out).map_err(|error| error.to_string())?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(crate::run::stop_signal()).map_err(|error| error.to_string())?;
+    runtime.block_on(crate::signals::stop_signal()).map_err(|error| error.to_string())?;
     let stats = sandbox.stats();
     let (people, most) = (stats.messages.len(), stats.messages.values().max().copied().unwrap_or(0));
     let closing = format!(
@@ -200,7 +200,7 @@ pub fn serve(args: &Args, out: &mut dyn Write) -> Result<(), String> {
 }
 
 fn write_roster(path: &Path, users: &[User]) -> io::Result<()> {
-    crate::results::write_whole(path, |out| {
+    crate::file::write_whole(path, |out| {
         let mut writer = csv::Writer::from_writer(out);
         writer.write_record(["user_id", "employee_type", "email", "name"])?;
         for user in users {

@@ -6,8 +6,7 @@
 
 use std::time::Duration;
 
-use super::backoff::Backoff;
-use crate::pace::Moment;
+use crate::pace::{Backoff, Moment};
 
 /// The longest pause between two probes.
 const MAX_PAUSE: Duration = Duration::from_secs(5);

@@ -14,7 +14,6 @@
 //! allows, and tells it how they ended. It never says "send" twice for a user unless the first ending proves that
 //! nothing was sent; whether an earlier run sent something, the ledger says when the intent is recorded.
 
-mod backoff;
 mod breaker;
 mod contact;
 mod job;
@@ -28,7 +27,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::{
-    backoff::Backoff,
     breaker::{ALIKE, Manner},
     contact::Unreachable,
     job::{Job, Progress, RowEnd},

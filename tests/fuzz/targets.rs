@@ -21,9 +21,10 @@ use onboard::{
     pace::Refusal,
     portal::{ErrorBody, Fault, LinkAnswer, envelope, person},
     report::page_of,
-    results::{COLUMNS, RowResult, Settled, denature, neutralise, write_to},
+    results::{RowResult, Settled, write_to},
     roster::{Record, Roster, RosterError, RowState, diagnostics},
     secret::Secret,
+    sheet::{COLUMNS, denature, neutralise},
     user::{EmailDigest, UserId},
 };
 use regex::Regex;

@@ -14,7 +14,6 @@ use std::{
 
 use super::{
     Call, Closed, Earlier, Halt, Policy, Stamp,
-    backoff::Backoff,
     breaker::Breaker,
     contact::Contact,
     leaders::{Key, Leaders},
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::{
     outcome::{Outcome, Tally},
-    pace::Moment,
+    pace::{Backoff, Moment},
     portal::Fault,
     roster::{self, RowState},
     user::{EmailDigest, UserId},

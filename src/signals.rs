@@ -21,6 +21,11 @@ impl Signal {
     }
 }
 
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn stop_signal() -> io::Result<Signal> {
+    Ok(Signals::listen()?.next().await)
+}
+
 /// Listens from its creation on; the signals no longer end the process by themselves. Those that were ignored when the
 /// process began stay ignored: so `nohup` holds, and what a shell started in the background outlives its Ctrl-C.
 #[cfg(unix)]

@@ -1,0 +1,138 @@
+//! Files that are there whole or not at all.
+//!
+//! A file is written beside its place and moved there when it is whole, so that no reader sees half of it. Only its owner
+//! can read it. Whether it can be written is looked at before the first request.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::display::Shown;
+
+/// Where something is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Standard output.
+    Stdout,
+    /// A file.
+    Path(PathBuf),
+}
+
+/// Why nothing can be written to a place.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// The place is a folder.
+    #[error("nothing can be written to {}: it is a directory", shown(.0))]
+    Directory(PathBuf),
+    /// It cannot be written there.
+    #[error("{} cannot be written: {source}", shown(path))]
+    Unwritable {
+        /// The place.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is a file of another kind.
+    #[error("{} is there and is no results file of onboard; name another with -o, or move it away", shown(.0))]
+    Foreign(PathBuf),
+    /// The roster would be overwritten.
+    #[error("the results would overwrite the roster {}; name another file with -o", shown(.0))]
+    IsRoster(PathBuf),
+}
+
+fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
+}
+
+/// Makes sure, before the first request, that a table can be written there: the place is free, or what is there is
+/// one of ours, which begins with these words. The roster itself is replaced only where it is one of those.
+pub fn probe(target: &Target, roster: Option<&Path>, roster_is_ours: bool, begins: &str) -> Result<(), PlaceError> {
+    let Target::Path(path) = target else { return Ok(()) };
+    if path.is_dir() {
+        return Err(PlaceError::Directory(path.clone()));
+    }
+    let real = real_path(path);
+    let overwrites = roster.is_some_and(|roster| {
+        fs::canonicalize(roster).ok().zip(fs::canonicalize(&real).ok()).is_some_and(|(one, other)| one == other)
+    });
+    if overwrites && !roster_is_ours {
+        return Err(PlaceError::IsRoster(path.clone()));
+    }
+    if !overwrites && !may_be_replaced(&real, begins) {
+        return Err(PlaceError::Foreign(path.clone()));
+    }
+    // A file can be made beside it, which is what writing it will need.
+    temporary_beside(&real).map(drop).map_err(|source| PlaceError::Unwritable { path: path.clone(), source })
+}
+
+/// Makes sure, before the first request, that a file can be written there.
+pub fn probe_place(path: &Path) -> Result<(), PlaceError> {
+    if path.is_dir() {
+        return Err(PlaceError::Directory(path.to_owned()));
+    }
+    temporary_beside(&real_path(path))
+        .map(drop)
+        .map_err(|source| PlaceError::Unwritable { path: path.to_owned(), source })
+}
+
+/// A file that is not there, is empty, or begins like ours. Devices and pipes are written through a file's place only.
+fn may_be_replaced(path: &Path, begins: &str) -> bool {
+    let Ok(mut file) = File::open(path) else { return !path.exists() };
+    if !path.is_file() {
+        return false;
+    }
+    let mut head = [0; 256];
+    let read = io::Read::read(&mut file, &mut head).unwrap_or(0);
+    let head = head.get(..read).unwrap_or_default();
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    head.is_empty() || head.starts_with(begins.as_bytes())
+}
+
+/// Where a symbolic link leads, so that the link stays one.
+fn real_path(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_not_there| path.to_owned())
+}
+
+/// A file beside a path, readable by its owner only, under a name that nobody else has.
+fn temporary_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::Builder::new().prefix(".onboard-").suffix(".tmp").tempfile_in(folder)
+}
+
+/// Writes a file so that it is there whole or not at all; readable by its owner only.
+pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let real = real_path(path);
+    let mut file = BufWriter::new(temporary_beside(&real)?);
+    write(&mut file)?;
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    file.persist(&real).map_err(|error| error.error)?;
+    // The move is lasting only when the folder is written.
+    #[cfg(unix)]
+    if let Some(folder) = real.parent() {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_them_and_a_link_stays_a_link() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        fs::write(&real, "old").expect("written");
+        std::os::unix::fs::symlink(&real, &link).expect("linked");
+        write_whole(&link, |out| out.write_all(b"new")).expect("written");
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&real).expect("read"), b"new");
+        assert_eq!(fs::metadata(&real).expect("there").permissions().mode() & 0o777, 0o600);
+    }
+}
