@@ -56,6 +56,7 @@
 //! | [`roster`], [`results`] | the files in and out |
 //! | [`report`] | what is told of a run afterwards; [`progress`] while it goes on; [`logs`] for diagnostics |
 //! | [`user`], [`outcome`], [`attempt`], [`exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
+//! | [`home`] | `~` in paths that no shell has seen |
 //! | [`signing`] | the key that a real portal demands |
 //! | [`sheet`], [`file`], [`signals`] | cells and columns of in and out; files that are whole or not there; Ctrl-C as a value |
 //! | [`access`] | from options to a portal that can be asked; [`inquiry`] asks it one by one |
@@ -93,6 +94,7 @@
 //! exit
 //! outcome
 //! secret
+//! home
 //! display
 //! ```
 //!
@@ -117,6 +119,7 @@ pub mod command;
 pub mod display;
 pub mod exit;
 pub mod file;
+pub mod home;
 pub mod inquiry;
 pub mod ledger;
 pub mod logs;

@@ -13,7 +13,10 @@ use std::{
 use clap::{ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
 
 use super::Cli;
-use crate::display::Shown;
+use crate::{
+    display::Shown,
+    home::{self, NoHome},
+};
 
 /// The settings file that is taken if it is there and no other is named.
 const DEFAULT_FILE: &str = "onboard.toml";
@@ -89,6 +92,16 @@ pub enum SettingsError {
         /// Those that it has.
         known: Vec<String>,
     },
+    /// A path that begins with a home directory that nobody knows.
+    #[error("the settings file {}, `{key}`: {source}", path.display())]
+    NoHome {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// What is wrong.
+        source: NoHome,
+    },
     /// A profile without a file.
     #[error("--profile {0} needs a settings file: ./onboard.toml is not there and --config names none")]
     ProfileWithoutFile(String),
@@ -114,7 +127,10 @@ pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::E
     };
     let mut command = Cli::command();
     if let Some(file) = &file {
-        command = with_defaults(command, &file.values);
+        command = match with_defaults(command, file) {
+            Ok(command) => command,
+            Err(error) => return Ok(Err(error)),
+        };
     }
     let matches = command.clone().try_get_matches_from(args)?;
     let settings = if matches.subcommand_name() == Some("config") {
@@ -243,19 +259,45 @@ fn known_settings() -> Vec<String> {
 }
 
 /// The command with the file's values as its options' defaults.
-fn with_defaults(command: clap::Command, values: &[(String, Vec<String>)]) -> clap::Command {
-    let apply = |command: clap::Command| {
+fn with_defaults(command: clap::Command, file: &File) -> Result<clap::Command, SettingsError> {
+    let mut wrong = None;
+    let mut apply = |command: clap::Command| {
         command.mut_args(|arg| {
-            let value = arg.get_long().and_then(|long| values.iter().find(|(name, _)| name == long));
-            match value {
-                Some((_, texts)) if !NOT_IN_FILE.contains(&arg.get_id().as_str()) => {
-                    arg.default_values(texts.iter().map(|text| clap::builder::OsStr::from(text.clone())))
+            let value = arg.get_long().and_then(|long| file.values.iter().find(|(name, _)| name == long));
+            let Some((name, texts)) = value.filter(|_| !NOT_IN_FILE.contains(&arg.get_id().as_str())) else {
+                return arg;
+            };
+            let texts: Result<Vec<String>, NoHome> = match texts {
+                texts if is_path(&arg) => texts.iter().map(|text| from_file(text, file)).collect(),
+                texts => Ok(texts.clone()),
+            };
+            match texts {
+                Ok(texts) => arg.default_values(texts.into_iter().map(clap::builder::OsStr::from)),
+                Err(source) => {
+                    wrong = Some(SettingsError::NoHome { path: file.path.clone(), key: name.clone(), source });
+                    arg
                 }
-                _ => arg,
             }
         })
     };
-    apply(command).mut_subcommands(apply)
+    let command = apply(command).mut_subcommands(&mut apply);
+    wrong.map_or(Ok(command), Err)
+}
+
+/// Whether an option takes a path: its value is called so in the help.
+fn is_path(arg: &clap::Arg) -> bool {
+    arg.get_value_names().unwrap_or_default().iter().any(|name| name == "PATH" || name == "FILE")
+}
+
+/// A path of the settings file: `~` is the home, and what is not absolute lies below the file's own folder, wherever
+/// the program is started. `-` is standard output, and what has a scheme is no path.
+fn from_file(text: &str, file: &File) -> Result<String, NoHome> {
+    if text.is_empty() || text == "-" || text.contains("://") {
+        return Ok(text.to_owned());
+    }
+    let path = home::at_home(Path::new(text), home::home().as_deref())?;
+    let folder = file.path.parent().unwrap_or(Path::new(""));
+    Ok(folder.join(path).to_string_lossy().into_owned())
 }
 
 /// The key itself has no option: a secret is no argument's value.
@@ -298,4 +340,36 @@ fn effective(command: &clap::Command, matches: &ArgMatches, file: Option<&File>)
         settings.push(Setting { name: long.to_owned(), value: Shown(&value).to_string(), source });
     }
     settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_that_takes_a_path_is_known_as_one() {
+        let command = Cli::command();
+        let all = command.get_subcommands().flat_map(clap::Command::get_arguments).chain(command.get_arguments());
+        let paths = [std::any::TypeId::of::<PathBuf>(), std::any::TypeId::of::<super::super::ResultsTarget>()];
+        for arg in all.filter(|arg| arg.get_long().is_some()) {
+            let named = arg.get_long().is_some_and(|long| long.ends_with("-file") || long == "ledger");
+            if named || paths.iter().any(|path| arg.get_value_parser().type_id() == *path) {
+                assert!(is_path(arg), "{}", arg.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_of_the_file_is_found_from_the_files_own_folder() {
+        let file = File { path: "/etc/onboard/onboard.toml".into(), values: Vec::new() };
+        let path = |text| from_file(text, &file).expect("a path");
+        assert_eq!(path("ledger.db"), "/etc/onboard/ledger.db");
+        assert_eq!(path("../ca.pem"), "/etc/onboard/../ca.pem");
+        for as_it_is in ["/var/lib/ledger.db", "-", "", "s3://bucket/ledger"] {
+            assert_eq!(path(as_it_is), as_it_is);
+        }
+        let here = File { path: "onboard.toml".into(), values: Vec::new() };
+        assert_eq!(from_file("ledger.db", &here), Ok("ledger.db".into()));
+        assert!(from_file("~ben/ledger.db", &here).is_err());
+    }
 }

@@ -74,6 +74,9 @@ fn look(args: &PlanArgs) -> Result<Option<Ledger>, anyhow::Error> {
         return Ok(None);
     }
     let mut ledger = Ledger::look(&path)?;
+    if args.ledger.require_ledger {
+        ledger.require_runs()?;
+    }
     ledger.look_at(&portal.origin(), &args.ledger.formerly)?;
     Ok(Some(ledger))
 }

@@ -20,7 +20,7 @@ pub(super) fn execute(args: &SettleArgs, screen: &Screen, out: &mut dyn Write) -
         return Err(ledger::LedgerError::Missing(path).into());
     }
     let lock = Lock::wait_for(&path, "settle", args.lock_timeout.0, |text| screen.say(text))?;
-    let mut ledger = Ledger::open(&lock, true)?;
+    let mut ledger = Ledger::open(&lock, false)?;
     let origin = origin(args, &ledger)?;
     ledger.look_at(&origin, &[])?;
     #[expect(clippy::disallowed_methods, reason = "a decision is recorded with the time of it")]
@@ -46,6 +46,7 @@ pub(super) fn execute(args: &SettleArgs, screen: &Screen, out: &mut dyn Write) -
             }
         }
     }
+    ledger.close()?;
     Ok(u8::from(left_open > 0))
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::LedgerError;
+use super::{LedgerError, file};
 use crate::display::{Shown, Span};
 
 /// How often a lock that somebody else holds is tried again.
@@ -53,13 +53,13 @@ impl Lock {
                 std::fs::canonicalize(folder).map_err(unmakeable)?.join(name)
             }
         };
-        let mut beside = path.clone().into_os_string();
-        beside.push(".lock");
+        // The lock has the ledger's name; another name of the same file would be another lock.
+        file::check_alone(&path)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&beside).map_err(unmakeable)?;
+        let mut file = options.open(file::beside(&path, ".lock")).map_err(unmakeable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

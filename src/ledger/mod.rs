@@ -15,6 +15,7 @@
 //! and no e-mail address (addresses as digests, so that a person can be found by one).
 
 mod fence;
+mod file;
 mod history;
 mod lock;
 mod place;
@@ -23,8 +24,7 @@ mod schema;
 mod who;
 
 use std::{
-    fs,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -82,6 +82,58 @@ pub enum LedgerError {
          very first run, leave off --require-ledger)", shown(.0)
     )]
     Missing(PathBuf),
+    /// It is there, and holds no run, and must.
+    #[error(
+        "the ledger {} has no run on record; if people were congratulated before, it is not the one that knows of them, \
+         and everybody would be congratulated again (on the very first run, leave off --require-ledger)", shown(.0)
+    )]
+    NoRuns(PathBuf),
+    /// It is there, and nothing is in it: what a restore or a copy leaves that failed.
+    #[error(
+        "the ledger {} is an empty file, and no ledger: the record of earlier runs is not in it, so everybody would be \
+         congratulated again. Put back a copy of the ledger; only if there never was one, delete the file",
+        shown(.0)
+    )]
+    Empty(PathBuf),
+    /// It has other names.
+    #[error(
+        "the ledger {} has more than one name (hard links), and what belongs to it lies beside each under that name: runs \
+         by the other name would not be seen, and people be congratulated twice. Make it a file of its own: copy it while \
+         no run goes, and put the copy in its place", shown(.0)
+    )]
+    Linked(PathBuf),
+    /// It is mounted, and what lies beside it is not.
+    #[error(
+        "the ledger {} is itself a mount point, and what belongs to it lies beside it, outside: it would be lost, and \
+         people congratulated twice. Mount the folder that holds it, not the file", shown(.0)
+    )]
+    MountPoint(PathBuf),
+    /// It was taken away from beside its log.
+    #[error(
+        "there is no ledger at {}, but {} is there, which holds the last records of one. Put the ledger back beside it; \
+         only if its records are not needed, delete that file, too",
+        shown(path),
+        shown(log)
+    )]
+    LogAlone {
+        /// The ledger.
+        path: PathBuf,
+        /// Its log.
+        log: PathBuf,
+    },
+    /// Its last records are where they cannot be read.
+    #[error(
+        "the ledger {} lies where nothing can be written, and its last records are still in {}, which cannot be read \
+         there; look at it where it can be written, or at a copy of both",
+        shown(path),
+        shown(log)
+    )]
+    LogUnreadable {
+        /// The ledger.
+        path: PathBuf,
+        /// Its log.
+        log: PathBuf,
+    },
     /// It is something else.
     #[error("{} is no ledger of onboard; name another file with --ledger", shown(.0))]
     NotALedger(PathBuf),
@@ -270,9 +322,9 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger that this lock stands for, or makes it.
-    pub fn open(lock: &Lock, must_exist: bool) -> Result<Self, LedgerError> {
-        Self::open_at(lock.path(), must_exist)
+    /// Opens the ledger that this lock stands for, or makes it; where it `must_know`, some run has to be on record.
+    pub fn open(lock: &Lock, must_know: bool) -> Result<Self, LedgerError> {
+        Self::open_at(lock.path(), must_know)
     }
 
     /// A ledger that is thrown away at the end.
@@ -285,17 +337,18 @@ impl Ledger {
         Ok(ledger)
     }
 
-    fn open_at(path: &Path, must_exist: bool) -> Result<Self, LedgerError> {
+    fn open_at(path: &Path, must_know: bool) -> Result<Self, LedgerError> {
         let unmakeable =
             |source| LedgerError::Unmakeable { path: path.to_owned(), source: std::sync::Arc::new(source) };
         let exists = path.try_exists().map_err(unmakeable)?;
-        if must_exist && !exists {
+        if must_know && !exists {
             return Err(LedgerError::Missing(path.to_owned()));
         }
         if exists {
-            looks_like_sqlite(path)?;
+            file::looks_like_sqlite(path)?;
+            file::check_alone(path)?;
         } else {
-            create(path).map_err(unmakeable)?;
+            file::create(path)?;
         }
         let broken = |error: rusqlite::Error| LedgerError::from_sqlite(path, &error);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -305,6 +358,9 @@ impl Ledger {
         let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(broken)?;
         schema::check_identity(&connection, path, version)?;
         schema::check_shape(&connection, path, version)?;
+        if must_know {
+            schema::check_runs(&connection, path)?;
+        }
         connection.pragma_update(None, "journal_mode", "WAL").map_err(broken)?;
         // NORMAL would lose the last commits at a power loss: second mails.
         connection.pragma_update(None, "synchronous", "FULL").map_err(broken)?;
@@ -317,7 +373,7 @@ impl Ledger {
         Ok(Self {
             connection,
             #[cfg(unix)]
-            inode: inode(path),
+            inode: file::inode(path),
             path: path.to_owned(),
             portals: Vec::new(),
             run: 0,
@@ -334,19 +390,14 @@ impl Ledger {
         if path.is_dir() {
             return Err(LedgerError::Directory(path.to_owned()));
         }
-        looks_like_sqlite(path)?;
+        file::looks_like_sqlite(path)?;
         let broken = |error: rusqlite::Error| LedgerError::from_sqlite(path, &error);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(broken)?;
-        connection.busy_timeout(Duration::from_secs(5)).map_err(broken)?;
+        let connection = file::open_to_look(path)?;
         let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(broken)?;
         schema::check_identity(&connection, path, version)?;
         schema::check_shape(&connection, path, version)?;
-        let mut fresh = Fresh::default();
-        if version > 0 {
-            schema::check_holds(&connection, path)?;
-            fresh = Fresh::left_in(&connection).map_err(broken)?;
-        }
+        schema::check_holds(&connection, path)?;
+        let fresh = Fresh::left_in(&connection).map_err(broken)?;
         prepare_once(&connection).map_err(broken)?;
         Ok(Self {
             connection,
@@ -363,6 +414,11 @@ impl Ledger {
     fn broken(&self) -> impl Fn(rusqlite::Error) -> LedgerError + use<> {
         let path = self.path.clone();
         move |error| LedgerError::from_sqlite(&path, &error)
+    }
+
+    /// Refuses a ledger in which no run is on record.
+    pub fn require_runs(&self) -> Result<(), LedgerError> {
+        schema::check_runs(&self.connection, &self.path)
     }
 
     /// Where it is.
@@ -553,7 +609,18 @@ impl Ledger {
                 ],
             )
             .map_err(self.broken())?;
-        Ok(())
+        self.fold()
+    }
+
+    /// Brings everything from the log into the file itself, so that whoever copies the one file has it all. Where
+    /// somebody is looking just now the log stays, and loses nothing.
+    fn fold(&self) -> Result<(), LedgerError> {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(self.broken())
+    }
+
+    /// Closes the ledger, with everything in the one file.
+    pub fn close(self) -> Result<(), LedgerError> {
+        self.fold()
     }
 }
 
@@ -569,37 +636,6 @@ struct Block {
     at: i64,
     ended_at: Option<i64>,
     requests: Option<i64>,
-}
-
-/// Makes an empty file that only its owner can read, and makes its place lasting.
-fn create(path: &Path) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.sync_all()?;
-    #[cfg(unix)]
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
-}
-
-/// A file that is neither empty nor begins as SQLite's do is refused untouched.
-fn looks_like_sqlite(path: &Path) -> Result<(), LedgerError> {
-    let unmakeable = |source| LedgerError::Unmakeable { path: path.to_owned(), source: std::sync::Arc::new(source) };
-    if path.is_dir() {
-        return Err(LedgerError::Directory(path.to_owned()));
-    }
-    let mut head = Vec::new();
-    fs::File::open(path).and_then(|file| file.take(16).read_to_end(&mut head)).map_err(unmakeable)?;
-    if head.is_empty() || head == b"SQLite format 3\0" { Ok(()) } else { Err(LedgerError::NotALedger(path.to_owned())) }
-}
-
-#[cfg(unix)]
-fn inode(path: &Path) -> Option<u64> {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata(path).ok().map(|metadata| metadata.ino())
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::home::{self, at_home};
+
 /// There is no place for the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoPlace {
@@ -14,6 +16,9 @@ pub enum NoPlace {
     /// No home directory.
     #[error("there is no home directory to keep the ledger in; name a file with --ledger PATH (or ONBOARD_LEDGER)")]
     NoHome,
+    /// The path begins with a home directory that nobody knows.
+    #[error(transparent)]
+    Path(#[from] home::NoHome),
 }
 
 /// The ledger's path: the given one, or the one of the user's state directory, unless this is CI.
@@ -23,14 +28,15 @@ pub fn place(given: Option<&Path>) -> Result<PathBuf, NoPlace> {
 }
 
 fn choose(given: Option<&Path>, variable: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf, NoPlace> {
+    let home = || variable(if cfg!(windows) { "USERPROFILE" } else { "HOME" });
     if let Some(path) = given {
-        return Ok(path.to_owned());
+        // No shell has seen `--ledger=~/l.db`, and none a variable that CI or systemd sets.
+        return Ok(at_home(path, home().as_deref())?);
     }
     let ci = variable("CI").is_some_and(|value| matches!(value.to_str(), Some("true" | "1" | "TRUE" | "True")));
     if ci {
         return Err(NoPlace::Ci);
     }
-    let home = || variable(if cfg!(windows) { "USERPROFILE" } else { "HOME" });
     let state = if cfg!(windows) {
         variable("LOCALAPPDATA").or_else(|| home().map(|home| home.join("AppData").join("Local")))
     } else if cfg!(target_os = "macos") {
@@ -63,5 +69,7 @@ mod tests {
         assert_eq!(chosen(&[("HOME", "/h"), ("CI", "1")]), Err(NoPlace::Ci));
         assert_eq!(chosen(&[("HOME", "/h"), ("CI", "false")]), Ok("/h/.local/state/onboard/ledger.db".into()));
         assert_eq!(choose(Some(Path::new("x")), |_| Some("true".into())), Ok("x".into()));
+        let home = |name: &str| (name == "HOME").then(|| "/h".into());
+        assert_eq!(choose(Some(Path::new("~/l.db")), home), Ok("/h/l.db".into()));
     }
 }

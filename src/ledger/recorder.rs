@@ -192,7 +192,7 @@ impl Ledger {
     /// A file that was deleted or replaced under us would take our records to nowhere.
     #[cfg(unix)]
     fn is_still_there(&self) -> Result<(), LedgerError> {
-        if self.inode.is_some() && super::inode(&self.path) != self.inode {
+        if self.inode.is_some() && super::file::inode(&self.path) != self.inode {
             return Err(LedgerError::Replaced(self.path.clone()));
         }
         Ok(())

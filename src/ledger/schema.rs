@@ -88,12 +88,11 @@ CREATE UNIQUE INDEX one_attempt_holds ON attempt (portal, kind, subject) WHERE h
 ",
 ];
 
-/// Makes the schema, or brings an older one forward. Refuses what is no ledger, or a newer one.
+/// Makes the schema in an empty file, or brings an older one forward. What is no ledger was refused before.
 pub(super) fn prepare(connection: &mut Connection, path: &std::path::Path) -> Result<(), LedgerError> {
     let broken = |error: rusqlite::Error| LedgerError::from_sqlite(path, &error);
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(broken)?;
     let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(broken)?;
-    check_identity(&transaction, path, version)?;
     let done = usize::try_from(version).unwrap_or_default();
     if version < VERSION {
         for step in STEPS.iter().skip(done) {
@@ -112,14 +111,27 @@ pub(super) fn check_identity(connection: &Connection, path: &std::path::Path, ve
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(broken)?;
     let is_ours = application == APPLICATION_ID && version > 0;
-    let is_new = application == 0 && version == 0 && tables == 0;
-    if !is_ours && !is_new {
+    let is_empty = application == 0 && version == 0 && tables == 0;
+    if is_empty {
+        return Err(LedgerError::Empty(path.to_owned()));
+    }
+    if !is_ours {
         return Err(LedgerError::NotALedger(path.to_owned()));
     }
     if version > VERSION {
         return Err(LedgerError::Newer { path: path.to_owned(), version });
     }
     Ok(())
+}
+
+/// Refuses a ledger in which no run is on record.
+pub(super) fn check_runs(connection: &Connection, path: &std::path::Path) -> Result<(), LedgerError> {
+    let known: Result<bool, _> = connection.query_row("SELECT EXISTS (SELECT 1 FROM run)", [], |row| row.get(0));
+    match known {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(LedgerError::NoRuns(path.to_owned())),
+        Err(error) => Err(LedgerError::from_sqlite(path, &error)),
+    }
 }
 
 /// Refuses a ledger whose tables are others than this version has.

@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::user::UserId;
 
@@ -314,6 +316,94 @@ fn what_is_no_ledger_is_refused_untouched() {
     let lock = Lock::try_acquire(&folder.path().join("new.db"), "a test", at(0)).expect("a lock").expect("free");
     assert!(matches!(Ledger::open(&lock, true), Err(LedgerError::Missing(_))));
     assert!(matches!(Ledger::look(&folder.path().join("none.db")), Err(LedgerError::Missing(_))));
+}
+
+#[test]
+fn an_empty_file_is_no_ledger_and_one_without_a_run_knows_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let try_open = |must_know| {
+        let lock = Lock::try_acquire(&path, "a test", at(0)).expect("a lock").expect("free");
+        Ledger::open(&lock, must_know).map(drop)
+    };
+    fs::write(&path, "").expect("written");
+    for verdict in [try_open(false), try_open(true), Ledger::look(&path).map(drop)] {
+        assert!(matches!(verdict, Err(LedgerError::Empty(_))), "{verdict:?}");
+    }
+    assert_eq!(fs::metadata(&path).expect("there").len(), 0, "untouched");
+    // Nor is a database in which nothing is.
+    Connection::open(&path).and_then(|db| db.execute_batch("VACUUM")).expect("made");
+    assert!(fs::metadata(&path).expect("there").len() > 0);
+    for verdict in [try_open(false), try_open(true), Ledger::look(&path).map(drop)] {
+        assert!(matches!(verdict, Err(LedgerError::Empty(_))), "{verdict:?}");
+    }
+    fs::remove_file(&path).expect("removed");
+    try_open(false).expect("made");
+    assert!(matches!(try_open(true), Err(LedgerError::NoRuns(_))));
+    assert!(matches!(Ledger::look(&path).expect("looked at").require_runs(), Err(LedgerError::NoRuns(_))));
+    drop(open(&path));
+    try_open(true).expect("a run is on record");
+}
+
+#[test]
+fn a_ledger_comes_to_its_place_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let in_folder = || fs::read_dir(folder.path()).expect("read").flatten().map(|entry| entry.file_name()).collect();
+    // What a run left that was killed while it made one.
+    fs::write(folder.path().join("ledger.db.new"), "half a led").expect("written");
+    drop(open(&path));
+    let mut names: Vec<_> = in_folder();
+    names.sort();
+    assert_eq!(names, ["ledger.db", "ledger.db.lock"]);
+    // A log without its ledger holds records: nothing new takes its place.
+    let looking = Ledger::look(&path).expect("looked at");
+    drop(open(&path));
+    fs::remove_file(&path).expect("removed");
+    let log = fs::metadata(folder.path().join("ledger.db-wal")).expect("there").len();
+    assert!(log > 0);
+    let lock = Lock::try_acquire(&path, "a test", at(0)).expect("a lock").expect("free");
+    assert!(matches!(Ledger::open(&lock, false), Err(LedgerError::LogAlone { .. })));
+    assert!(!path.exists());
+    drop(looking);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_with_two_names_is_looked_at_and_never_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, two) = (folder.path().join("one.db"), folder.path().join("two.db"));
+    drop(open(&one));
+    fs::hard_link(&one, &two).expect("linked");
+    for path in [&one, &two] {
+        let refused = Lock::try_acquire(path, "a test", at(0)).map(drop).expect_err("refused");
+        assert!(matches!(refused, LedgerError::Linked(_)), "{refused}");
+        assert_eq!(Ledger::look(path).expect("looked at").runs().expect("read").len(), 1);
+    }
+    fs::remove_file(&two).expect("removed");
+    // A symbolic link is another way to the one name.
+    std::os::unix::fs::symlink(&one, &two).expect("linked");
+    assert_eq!(
+        Lock::try_acquire(&two, "a test", at(0)).expect("a lock").expect("free").path(),
+        fs::canonicalize(&one).expect("there")
+    );
+}
+
+/// Where the file that SQLite shares its log by cannot be made, as in a folder that is mounted read-only.
+#[cfg(unix)]
+#[test]
+fn where_nothing_can_be_written_one_can_still_look() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("led?ger #1%.db");
+    let mut ledger = open(&path);
+    ledger.end_run(at(3), 0, 0, &Tally::default()).expect("ended");
+    drop(ledger);
+    let shared = folder.path().join("led?ger #1%.db-shm");
+    std::os::unix::fs::symlink("/nobody/can/make/this", &shared).expect("made");
+    assert_eq!(Ledger::look(&path).expect("looked at").runs().expect("read").len(), 1);
+    fs::write(folder.path().join("led?ger #1%.db-wal"), [1; 5000]).expect("written");
+    let refused = Ledger::look(&path).map(drop).expect_err("refused");
+    assert!(matches!(refused, LedgerError::LogUnreadable { .. }), "{refused}");
 }
 
 #[tokio::test]

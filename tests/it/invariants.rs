@@ -82,7 +82,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "progress", "report", "roster", "run", "sandbox", "secret", "sheet", "signals", "user",
         ],
     ),
-    ("cli", &["display", "file", "origin", "outcome", "pace", "roster", "sandbox", "user"]),
+    ("cli", &["display", "file", "home", "origin", "outcome", "pace", "roster", "sandbox", "user"]),
     (
         "run",
         &[
@@ -99,10 +99,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("workflow", &["display", "outcome", "pace", "portal", "roster", "user"]),
     ("portal", &["display", "origin", "pace", "secret", "user"]),
     ("results", &["display", "file", "outcome", "roster", "sheet", "user"]),
-    ("ledger", &["display", "origin", "outcome", "pace", "user"]),
+    ("ledger", &["display", "home", "origin", "outcome", "pace", "user"]),
     ("sandbox", &["cli", "file", "pace", "roster", "signals", "user"]),
     ("roster", &["display", "outcome", "sheet", "user"]),
     ("file", &["display"]),
+    ("home", &["display"]),
     ("signing", &["secret", "user"]),
     ("origin", &["display"]),
 ];
@@ -115,7 +116,7 @@ const KNOWN_SINS: &[(&str, &str)] =
 const KNOWN_CIRCLES: &[&str] = &[
     "cli/mod.rs cli/settings.rs",
     "command/export.rs command/invite.rs command/mod.rs",
-    "ledger/fence.rs ledger/history.rs ledger/lock.rs ledger/mod.rs ledger/recorder.rs ledger/schema.rs",
+    "ledger/fence.rs ledger/file.rs ledger/history.rs ledger/lock.rs ledger/mod.rs ledger/recorder.rs ledger/schema.rs",
     "roster/header.rs roster/mod.rs roster/records.rs roster/row.rs roster/spool.rs",
     "sandbox/mod.rs sandbox/routes.rs",
     "workflow/job/mod.rs workflow/links.rs workflow/mod.rs",

@@ -154,6 +154,139 @@ fn what_is_no_ledger_is_refused_untouched() {
     assert_eq!(portal.stats().total_requests(), 0);
 }
 
+#[test]
+fn an_empty_ledger_is_none_and_nobody_is_congratulated_again() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.run(&portal, &["--ledger", "l.db"]).with(0);
+    bench.write("l.db", "");
+    for more in [&["--ledger", "l.db"][..], &["--ledger", "l.db", "--require-ledger"]] {
+        let ended = bench.run(&portal, more).with(2);
+        assert!(ended.said().contains("is an empty file"), "{}", ended.err);
+    }
+    let origin = portal.origin();
+    for looking in [&["history"][..], &["plan", "users.csv", "--portal", &origin]] {
+        bench.onboard(&[looking, &["--ledger", "l.db"]].concat()).with(2);
+    }
+    assert_eq!(bench.read("l.db"), "", "untouched");
+    // One without any run on record is for a first run, and for nobody who has had one.
+    let lock = onboard::ledger::Lock::try_acquire(&bench.path("new.db"), "a test", jiff::Timestamp::UNIX_EPOCH);
+    let lock = lock.expect("a lock").expect("free");
+    drop(onboard::ledger::Ledger::open(&lock, false).expect("made"));
+    drop(lock);
+    let plan = ["plan", "users.csv", "--portal", &origin, "--ledger", "new.db", "--require-ledger"];
+    for ended in [bench.run(&portal, &["--ledger", "new.db", "--require-ledger"]), bench.onboard(&plan)] {
+        assert!(ended.said().contains("no run on record"), "{}", ended.err);
+        ended.with(2);
+    }
+    assert_eq!(messages(&portal), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_ledger_with_two_names_is_refused_and_told() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.run(&portal, &["--ledger", "one.db"]).with(0);
+    fs::hard_link(bench.path("one.db"), bench.path("two.db")).expect("linked");
+    let user = users[0].id.to_string();
+    for name in ["one.db", "two.db"] {
+        let ended = bench.run(&portal, &["--ledger", name]).with(2);
+        assert!(ended.said().contains("more than one name"), "{}", ended.err);
+        bench.onboard(&["settle", &user, "--as", "sent", "--ledger", name]).with(2);
+        bench.onboard(&["history", "--ledger", name]).with(0);
+    }
+    assert_eq!(messages(&portal), 2);
+}
+
+/// As `docker -v l.db:/data/l.db` does it. Where nobody may mount anything, the kernel's list is read by a unit test.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_ledger_that_is_a_mount_point_is_refused_and_told() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.run(&portal, &["--ledger", "l.db"]).with(0);
+    bench.write("mounted.db", "");
+    let run = bench.run_command(&portal, &["--ledger", "mounted.db"]);
+    let mut command = bench.command(&[]);
+    let mut command = {
+        let mount = "mount --bind l.db mounted.db || exit 77; exec \"$@\"";
+        let mut unshare = std::process::Command::new("unshare");
+        unshare.args(["--map-root-user", "--mount", "sh", "-c", mount, "sh"]).arg(command.get_program());
+        unshare.args(run.get_args()).current_dir(bench.path(""));
+        std::mem::swap(&mut command, &mut unshare);
+        command
+    };
+    let Ok(output) = command.output() else { return };
+    if output.status.code() == Some(2) {
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(err.contains("mount point") || err.contains("unshare"), "{err}");
+    } else {
+        assert!(matches!(output.status.code(), Some(1 | 77)), "{output:?}");
+    }
+    assert_eq!(messages(&portal), 2);
+}
+
+#[test]
+fn a_path_in_the_settings_file_is_found_from_home_or_from_that_file() {
+    let bench = Bench::new();
+    let users = active(1);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.write("onboard.toml", "ledger = \"~/deep/ledger.db\"\n");
+    bench.run(&portal, &[]).with(0);
+    assert!(bench.path("deep/ledger.db").is_file());
+    fs::create_dir(bench.path("conf")).expect("made");
+    bench.write("conf/onboard.toml", "ledger = \"own.db\"\nreport = \"page.html\"\napi-key-file = \"../key\"\n");
+    bench.key_of(&portal);
+    let origin = portal.origin();
+    bench.onboard(&["run", "users.csv", "--config", "conf/onboard.toml", "--portal", &origin]).with(0);
+    assert!(bench.path("conf/own.db").is_file() && bench.path("conf/page.html").is_file());
+    bench.write("onboard.toml", "ledger = \"~ben/ledger.db\"\n");
+    let ended = bench.run(&portal, &[]).with(2);
+    assert!(ended.said().contains("another user's home directory"), "{}", ended.err);
+    bench.write("onboard.toml", "");
+    // What no shell has seen is expanded all the same.
+    bench.run(&portal, &["--ledger=~/typed.db"]).with(0);
+    let mut command = bench.run_command(&portal, &[]);
+    assert!(command.env("ONBOARD_LEDGER", "~/set.db").status().expect("run").success());
+    assert!(bench.path("typed.db").is_file() && bench.path("set.db").is_file());
+    assert!(!bench.path("~").exists() && !bench.path("~ben").exists());
+}
+
+#[test]
+fn at_a_clean_end_everything_is_in_the_one_file() {
+    let bench = Bench::new();
+    let users = active(3);
+    bench.write("people.csv", format!("email,type\nnew@example.com,User\n{},User\n", users[0].email));
+    bench.roster(&users);
+    let portal = faulty(&users, &["congratulation:drop-before:#3"]);
+    bench.run(&portal, &["--ledger", "l.db", "--retries", "0"]);
+    // Somebody has it open all the time: whoever writes is not the last one to close it.
+    let looking = rusqlite::Connection::open(bench.path("l.db")).expect("opened");
+    looking.query_row("SELECT count(*) FROM run", [], |row| row.get::<_, i64>(0)).expect("read");
+    let origin = portal.origin();
+    let unknown = users.iter().map(|user| user.id.to_string());
+    let settle: Vec<String> = ["settle".into()].into_iter().chain(unknown).collect();
+    let settle: Vec<&str> = settle.iter().map(String::as_str).chain(["--as", "sent", "--ledger", "l.db"]).collect();
+    let invite = ["invite", "people.csv", "--portal", &origin, "--api-key-file", "key", "--ledger", "l.db"];
+    bench.run(&portal, &["--ledger", "l.db"]);
+    for command in [&settle[..], &invite] {
+        bench.onboard(command);
+    }
+    bench.run(&portal, &["--ledger", "l.db"]);
+    assert_eq!(fs::metadata(bench.path("l.db-wal")).map_or(0, |log| log.len()), 0);
+    fs::copy(bench.path("l.db"), bench.path("copy.db")).expect("copied");
+    let runs = bench.onboard(&["history", "--ledger", "copy.db", "--format", "csv"]).with(0).out;
+    assert_eq!(runs.lines().count(), 5, "{runs}");
+}
+
 #[cfg(unix)]
 #[test]
 fn ledger_and_results_are_their_owners_alone() {
