@@ -66,26 +66,27 @@ pub(super) async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>)
     let class = route.class();
     let is_read = head.method == Method::GET;
     let is_daily = head.method == Method::POST || head.method == Method::PUT;
-    let (partition, caller, latency, fault, refused, lag) = {
+    let (place, caller, latency, fault, lag) = {
         let mut state = lock(&state);
         *state.requests.entry(class.name()).or_default() += 1;
         let caller = caller(&state, &head.headers);
         let partition =
             if matches!(caller, Caller::Key | Caller::Token) { Partition::Account } else { Partition::Address };
         let (now_ms, limits) = (state.now_ms(), state.config.limits);
-        let refused = state.usage.entry(partition).or_default().arrive(&limits, is_read, is_daily, now_ms).err();
-        let fault = if refused.is_none() { state.faults.next(class) } else { None };
-        (partition, caller, state.latency(), fault, refused, state.config.release_lag)
+        let place = state.usage.entry(partition).or_default().arrive(&limits, is_read, is_daily, now_ms);
+        let fault = if place.is_ok() { state.faults.next(class) } else { None };
+        (place.map(|()| (partition, is_read)), caller, state.latency(), fault, state.config.release_lag)
     };
-    if let Some(refused) = refused {
-        return Ok(refusal(&state, refused));
-    }
+    let place = match place {
+        Ok((partition, is_read)) => Place { state: Arc::clone(&state), partition, is_read },
+        Err(refused) => return Ok(refusal(&state, refused)),
+    };
     if !latency.is_zero() {
         sleep(latency).await;
     }
     let context = Context { state: &state, caller, query: &query, path: &path, method: &head.method, body: &body };
     let answer = faulty(&context, &route, fault).await.map(|answer| dated(&state, answer));
-    release_later(Arc::clone(&state), partition, is_read, lag);
+    place.release_later(lag);
     answer
 }
 
@@ -105,16 +106,28 @@ async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// The place is given back a moment after the answer has left (`docspace-contract.md` §5.8).
-fn release_later(state: Arc<Mutex<State>>, partition: Partition, is_read: bool, lag: Duration) {
-    let release = move || lock(&state).usage.entry(partition).or_default().release(is_read);
-    if lag.is_zero() {
-        release();
-    } else {
-        tokio::task::spawn_local(async move {
-            sleep(lag).await;
-            release();
-        });
+/// A place in flight, given back when this is dropped: also where the client has gone and nobody waits for the answer.
+struct Place {
+    state: Arc<Mutex<State>>,
+    partition: Partition,
+    is_read: bool,
+}
+
+impl Place {
+    /// The place is given back a moment after the answer has left (`docspace-contract.md` §5.8).
+    fn release_later(self, lag: Duration) {
+        if !lag.is_zero() {
+            tokio::task::spawn_local(async move {
+                sleep(lag).await;
+                drop(self);
+            });
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.state).usage.entry(self.partition).or_default().release(self.is_read);
     }
 }
 

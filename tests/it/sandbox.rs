@@ -1,13 +1,16 @@
 //! The embedded portal as others meet it: the vendor's published example, credentials, a roster on request.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
     process::{Child, Stdio},
 };
 
+use futures::StreamExt;
+use onboard::sandbox::{Config, Limits, Sandbox};
 use reqwest::{Client, Method, Response, header::AUTHORIZATION};
 
-use crate::bench::{Bench, active, portal, rows_of};
+use crate::bench::{Bench, active, config, portal, rows_of};
 
 fn ask<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -123,4 +126,32 @@ fn it_serves_by_command_and_gives_a_roster_that_runs_as_it_is() {
     let listed =
         ask(async { call(Method::GET, format!("{origin}/sandbox/stats"), None).await.text().await.expect("a body") });
     assert!(listed.contains("\"messages\""), "{listed}");
+}
+
+#[test]
+fn a_client_that_goes_away_leaves_no_place_in_flight_taken() {
+    let users = active(1);
+    let limits = Limits { reads: Some(1), ..Limits::OFF };
+    let faults = vec!["user:stall-before:#1".parse().expect("a fault")];
+    let portal = Sandbox::start(Config { limits, faults, ..config(&users) }).expect("a portal");
+    let url = format!("{}/api/2.0/portal/users/{}", portal.origin(), users[0].id);
+    let mut killed = TcpStream::connect(portal.address()).expect("connected");
+    let asked = format!(
+        "GET /api/2.0/portal/users/{} HTTP/1.1\r\nHost: p\r\nAuthorization: {}\r\n\r\n",
+        users[0].id,
+        portal.token()
+    );
+    killed.write_all(asked.as_bytes()).expect("sent");
+    while portal.stats().total_requests() == 0 {
+        std::thread::yield_now();
+    }
+    ask(async {
+        let taken = call(Method::GET, url.clone(), Some(portal.token())).await;
+        assert_eq!(taken.status(), 429, "the only place is taken");
+        drop(killed);
+        // It hears of it when the connection's end comes, which is soon.
+        let answers = futures::stream::iter(0..10_000).then(|_| call(Method::GET, url.clone(), Some(portal.token())));
+        let free = answers.any(async |answer| answer.status() == 200).await;
+        assert!(free, "the place is free again");
+    });
 }
