@@ -72,6 +72,9 @@ pub fn probe_place(path: &Path) -> Result<(), PlaceError> {
     if path.is_dir() {
         return Err(PlaceError::Directory(path.to_owned()));
     }
+    if is_no_file(path) {
+        return Ok(());
+    }
     temporary_beside(&real_path(path))
         .map(drop)
         .map_err(|source| PlaceError::Unwritable { path: path.to_owned(), source })
@@ -90,6 +93,11 @@ fn may_be_replaced(path: &Path, begins: &str) -> bool {
     head.is_empty() || head.starts_with(begins.as_bytes())
 }
 
+/// A pipe, a terminal, a device: nothing can be put in its place, and what is written to it goes through it.
+fn is_no_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
 /// Where a symbolic link leads, so that the link stays one.
 fn real_path(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_not_there| path.to_owned())
@@ -101,8 +109,14 @@ fn temporary_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().prefix(".onboard-").suffix(".tmp").tempfile_in(folder)
 }
 
-/// Writes a file so that it is there whole or not at all; readable by its owner only.
+/// Writes a file so that it is there whole or not at all; readable by its owner only. What is no file, as a pipe, is
+/// written through.
 pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    if is_no_file(path) {
+        let mut through = BufWriter::new(fs::OpenOptions::new().write(true).open(path)?);
+        write(&mut through)?;
+        return through.flush();
+    }
     let real = real_path(path);
     let mut file = BufWriter::new(temporary_beside(&real)?);
     write(&mut file)?;

@@ -53,8 +53,8 @@
 //! | [`plan`] | what a run would do: pure |
 //! | [`ledger`] | the durable record across runs |
 //! | [`portal`] | one call, one request; what each ending proves |
-//! | [`roster`], [`results`] | the files in and out |
-//! | [`report`] | what is told of a run afterwards; [`progress`] while it goes on; [`logs`] for diagnostics |
+//! | [`roster`], [`results`] | the files in and out; [`files`] keeps those of a command apart |
+//! | [`report`] | what is told of a run afterwards; [`progress`] while it goes on; [`logs`] for diagnostics, by an [`outlet`] |
 //! | [`user`], [`outcome`], [`attempt`], [`exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
 //! | [`home`] | `~` in paths that no shell has seen |
 //! | [`signing`] | the key that a real portal demands |
@@ -76,6 +76,7 @@
 //! access
 //! logs
 //! progress
+//! outlet     text that nobody waits for
 //! plan       pure
 //! workflow   pure
 //! portal     the wire
@@ -83,6 +84,7 @@
 //! ledger     the record
 //! sandbox    beside: shares no encoding with portal, so that two readings of the contract check each other
 //! roster     in
+//! files      all files of one command
 //! sheet      what in and out share
 //! file
 //! signals
@@ -119,6 +121,7 @@ pub mod command;
 pub mod display;
 pub mod exit;
 pub mod file;
+pub mod files;
 pub mod home;
 pub mod inquiry;
 pub mod ledger;

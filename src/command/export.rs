@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use super::portal_fault;
 use crate::{
@@ -20,11 +20,6 @@ pub(super) fn execute(args: &ExportArgs, screen: &Screen, out: &mut dyn Write) -
     let entry = access::entry(&args.portal, false)?;
     for remark in &entry.remarks {
         screen.say(&format!("warning: {remark}"));
-    }
-    if let Some(Target::Path(path)) = args.output.as_ref().map(|target| &target.0)
-        && path.is_dir()
-    {
-        bail!("the roster cannot go to {}: it is a directory", path.display());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut inquiry = Inquiry::new(args.limits.limits(), &[], 5, 1);

@@ -14,7 +14,7 @@ use crate::{
     access,
     cli::InviteArgs,
     display::{count, moment},
-    file::{Target, write_whole},
+    file::{Target, probe_place, write_whole},
     inquiry::Inquiry,
     ledger::{
         self, AttemptId, Ending, Held, Intended, Intent, Ledger, LedgerError, Lock, Mail, Recorder, RunStart,
@@ -178,6 +178,7 @@ fn target(args: &InviteArgs) -> Result<Target, anyhow::Error> {
         if same {
             bail!("the results would overwrite {}; name another file with -o", path.display());
         }
+        probe_place(path)?;
     }
     Ok(target)
 }

@@ -3,6 +3,7 @@
 mod check;
 mod doctor;
 mod export;
+mod files;
 mod history;
 mod invite;
 mod packaging;
@@ -44,6 +45,10 @@ fn parse_and_do(args: &[OsString], screen: &Screen) -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
+    // Before anything is opened, the log file included.
+    if let Err(clash) = files::of(&parsed.cli).check() {
+        return complain(screen, &clash.into());
+    }
     let log = match logs::start(&parsed.cli.diagnostics, screen) {
         Ok(log) => log,
         Err(error) => return complain(screen, &anyhow::Error::msg(error)),

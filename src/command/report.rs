@@ -29,7 +29,7 @@ pub(super) fn execute(args: &ReportCommandArgs, screen: &Screen, out: &mut dyn W
 }
 
 /// On a terminal a page is of no use: there it goes beside the results.
-fn target(args: &ReportCommandArgs) -> Target {
+pub(super) fn target(args: &ReportCommandArgs) -> Target {
     match (&args.output, &args.results) {
         (Some(target), _) => target.0.clone(),
         (None, Source::Path(path)) if io::stdout().is_terminal() => Target::Path(path.with_extension("html")),

@@ -8,6 +8,7 @@
 
 mod bench;
 mod exit_statuses;
+mod files;
 mod hostile;
 mod invariants;
 mod ledger;

@@ -1,0 +1,122 @@
+//! Which files a command reads and writes, of all commands in one place.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    cli::{Cli, Command, LedgerArgs, PortalArgs, ReportArgs, ResultsTarget},
+    file::Target,
+    files::{Files, Kind},
+    ledger,
+    roster::Source,
+};
+
+/// The settings file that is taken where none is named.
+const SETTINGS: &str = "onboard.toml";
+
+/// The files of what was typed, set or is there by default.
+pub(super) fn of(cli: &Cli) -> Files {
+    let diagnostics = &cli.diagnostics;
+    let files =
+        Files::default().reads("the settings file", Some(diagnostics.config.as_deref().unwrap_or(Path::new(SETTINGS))));
+    let files = match &cli.command {
+        Command::Run(args) => {
+            let files = with_portal(files, &args.portal).reads("the roster", path_in(&args.roster));
+            let files = files.reads("the machine key", args.congratulation.sign_with.as_deref());
+            let files = with_ledger(files, &args.ledger);
+            let results = results_of(args.output.as_ref(), &args.roster);
+            with_reports(files.writes("the results", results.as_deref(), Kind::Results), &args.reports)
+        }
+        Command::Invite(args) => {
+            let files = with_portal(files, &args.portal).reads("the list of people", path_in(&args.people));
+            let results = results_of(args.output.as_ref(), &args.people);
+            with_ledger(files, &args.ledger).writes("the results", results.as_deref(), Kind::Invitations)
+        }
+        Command::Export(args) => {
+            let files = with_ledger_at(with_portal(files, &args.portal), None);
+            files.writes("the roster", args.output.as_ref().and_then(path_out), Kind::Roster)
+        }
+        Command::Report(args) => {
+            let files = with_ledger_at(files, None).reads("the results that it shows", path_in(&args.results));
+            let page = super::report::target(args);
+            files.writes("the report", path_of(&page), Kind::Page)
+        }
+        Command::Plan(args) => with_ledger(files.reads("the roster", path_in(&args.roster)), &args.ledger),
+        Command::Doctor(args) => {
+            let files = with_portal(files, &args.portal).reads("the machine key", args.sign_with.as_deref());
+            with_ledger_at(files, args.ledger.as_deref())
+        }
+        Command::History(args) => with_ledger_at(files, args.ledger.as_deref()),
+        Command::Settle(args) => with_ledger_at(files, args.ledger.as_deref()),
+        Command::Check(args) => with_ledger_at(files, None).reads("the roster", path_in(&args.roster)),
+        Command::Sandbox(args) => with_ledger_at(files, None)
+            .reads("the roster that it reads", args.roster.as_ref().and_then(path_in))
+            .reads("the API key", args.api_key_file.as_deref())
+            .reads("the machine key", args.machine_key_file.as_deref())
+            .writes("the roster (--write-roster)", args.write_roster.as_deref(), Kind::Roster),
+        Command::Template | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
+            with_ledger_at(files, None)
+        }
+    };
+    files.writes("the log (--log-file)", diagnostics.log_file.as_deref(), Kind::Log)
+}
+
+fn with_portal(files: Files, args: &PortalArgs) -> Files {
+    files
+        .reads("the API key", args.api_key_file.as_deref().map(Path::new))
+        .reads("the certificate authority's file", args.ca_file.as_deref())
+}
+
+fn with_ledger(files: Files, args: &LedgerArgs) -> Files {
+    with_ledger_at(files, args.ledger.as_deref())
+}
+
+/// Where no ledger is used, that of the runs on this machine is none the less no place to write to.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the environment names the ledger of commands that have no option for it"
+)]
+fn with_ledger_at(files: Files, given: Option<&Path>) -> Files {
+    let named = std::env::var_os("ONBOARD_LEDGER").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let place = ledger::place(given.or(named.as_deref())).ok();
+    // A ledger elsewhere is no file.
+    files.ledger(place.as_deref().filter(|place| !place.to_string_lossy().contains("://")))
+}
+
+fn with_reports(files: Files, args: &ReportArgs) -> Files {
+    files
+        .writes("the report (--report)", args.report.as_deref(), Kind::Page)
+        .writes("the summary (--summary-json)", args.summary_json.as_ref().and_then(path_out), Kind::Json)
+        .writes("the events (--events)", args.events.as_deref(), Kind::Json)
+        .writes("the JUnit file (--junit)", args.junit.as_deref(), Kind::Xml)
+}
+
+fn path_in(source: &Source) -> Option<&Path> {
+    match source {
+        Source::Path(path) => Some(path),
+        Source::Stdin => None,
+    }
+}
+
+fn path_out(target: &ResultsTarget) -> Option<&Path> {
+    path_of(&target.0)
+}
+
+fn path_of(target: &Target) -> Option<&Path> {
+    match target {
+        Target::Path(path) => Some(path),
+        Target::Stdout => None,
+    }
+}
+
+/// Where results go: beside what was read, unless that is said otherwise.
+fn results_of(output: Option<&ResultsTarget>, source: &Source) -> Option<PathBuf> {
+    match (output, source) {
+        (Some(target), _) => path_out(target).map(Path::to_owned),
+        (None, Source::Stdin) => Some(PathBuf::from("onboard.results.csv")),
+        (None, Source::Path(path)) => {
+            let mut name = path.file_stem().unwrap_or_default().to_owned();
+            name.push(".results.csv");
+            Some(path.with_file_name(name))
+        }
+    }
+}

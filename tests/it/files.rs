@@ -1,0 +1,155 @@
+//! No output may be something that is read, or another output: refused before anything is done, by what a file is and
+//! not by how it is spelt.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use crate::bench::{Bench, active, messages, portal};
+
+/// Every file of a folder, but those of the ledger that come and go by themselves.
+fn snapshot(bench: &Bench) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(bench.path("")).expect("listed").map(|entry| entry.expect("an entry").path());
+    let of = |path: &Path| (path.file_name().expect("a name").to_string_lossy().into_owned(), path.to_owned());
+    let named = entries.map(|path| of(&path)).filter(|(_, path)| path.is_file());
+    named.map(|(name, path)| (name, fs::read(path).expect("read"))).collect()
+}
+
+#[test]
+fn nothing_that_a_run_writes_destroys_what_it_reads_or_writes() {
+    let bench = Bench::new();
+    let users = active(3);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.write("onboard.toml", "retries = 3\n");
+    bench.write("machinekey", "secret-machine-key\n");
+    bench.write("ca.pem", "");
+    bench.run(&portal, &["--ledger", "ledger.db"]).with(0);
+    fs::hard_link(bench.path("ledger.db"), bench.path("hard.db")).expect("linked");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("users.csv", bench.path("soft.csv")).expect("linked");
+    let spelt = bench.path("./users.csv").to_string_lossy().into_owned();
+    let mut precious = vec![
+        "ledger.db",
+        "hard.db",
+        "ledger.db-wal",
+        "ledger.db-shm",
+        "ledger.db.lock",
+        "users.csv",
+        &spelt,
+        "key",
+        "machinekey",
+        "ca.pem",
+        "onboard.toml",
+        "users.results.csv",
+    ];
+    if cfg!(unix) {
+        precious.push("soft.csv");
+    }
+    let before = snapshot(&bench);
+    let requests = portal.stats().total_requests();
+    for option in ["--events", "--report", "--summary-json", "--junit", "--log-file"] {
+        for file in &precious {
+            let given = ["--ledger", "ledger.db", "--sign-with", "machinekey", "--ca-file", "ca.pem", option, file];
+            let ended = bench.run(&portal, &given).with(2);
+            assert!(ended.said().contains("cannot"), "{option} {file}: {}", ended.err);
+            assert!(
+                ended.said().contains(option) || ended.said().contains("the results"),
+                "{option} {file}: {}",
+                ended.err
+            );
+        }
+    }
+    for file in ["ledger.db", "hard.db", "ledger.db.lock", "key", "machinekey", "onboard.toml"] {
+        bench.run(&portal, &["--ledger", "ledger.db", "--sign-with", "machinekey", "-o", file]).with(2);
+    }
+    for (one, other) in [("--events", "--report"), ("--summary-json", "--junit"), ("--log-file", "-o")] {
+        bench.run(&portal, &["--ledger", "ledger.db", one, "new", other, "./new"]).with(2);
+    }
+    assert!(before == snapshot(&bench), "nothing was changed or made");
+    assert_eq!(portal.stats().total_requests(), requests);
+    // What a run may write over is what such a run wrote.
+    for _ in 0..2 {
+        let reports = [
+            "--report",
+            "r.html",
+            "--summary-json",
+            "s.json",
+            "--junit",
+            "j.xml",
+            "--events",
+            "e",
+            "--log-file",
+            "log",
+        ];
+        bench.run(&portal, &[&["--ledger", "ledger.db", "-v"][..], &reports].concat()).with(0);
+    }
+    bench.write("mine.txt", "something of mine\n");
+    for option in ["--events", "--report", "--summary-json", "--junit"] {
+        let ended = bench.run(&portal, &["--ledger", "ledger.db", option, "mine.txt"]).with(2);
+        assert!(ended.said().contains("mine.txt: that file is there and is no"), "{}", ended.err);
+    }
+    assert_eq!(bench.read("mine.txt"), "something of mine\n");
+    assert_eq!(messages(&portal), 3);
+}
+
+#[test]
+fn no_other_command_writes_over_what_it_reads_nor_over_any_ledger() {
+    let bench = Bench::new();
+    let users = active(3);
+    bench.roster(&users);
+    let portal = portal(&users);
+    // A ledger that these commands know nothing of.
+    bench.run(&portal, &["--ledger", "elsewhere.db"]).with(0);
+    bench.write("people.csv", "email,employee_type\nnew@example.com,User\n");
+    bench.write("people.results.csv", "precious,data\n");
+    let origin = portal.origin();
+    let reach = ["--portal", &origin, "--api-key-file", "key"];
+    let ledger = ["--ledger", "elsewhere.db"];
+    let before = snapshot(&bench);
+    let requests = portal.stats().total_requests();
+    let commands: Vec<Vec<&str>> = vec![
+        vec!["report", "users.results.csv", "-o", "users.results.csv"],
+        vec!["report", "users.results.csv", "-o", "elsewhere.db"],
+        vec!["report", "users.results.csv", "-o", "users.csv"],
+        [&["export", "-o", "elsewhere.db"][..], &reach].concat(),
+        [&["export", "-o", "elsewhere.db.lock"][..], &reach].concat(),
+        [&["export", "-o", "key"][..], &reach].concat(),
+        [&["export", "-o", "users.csv"][..], &reach].concat(),
+        [&["invite", "people.csv", "--yes"][..], &reach, &ledger].concat(),
+        [&["invite", "people.csv", "--yes", "-o", "people.csv"][..], &reach, &ledger].concat(),
+        [&["invite", "people.csv", "--yes", "-o", "elsewhere.db"][..], &reach, &ledger].concat(),
+        [&["invite", "people.csv", "--yes", "-o", "missing-folder/x.csv"][..], &reach, &ledger].concat(),
+        [&["doctor", "--log-file", "key"][..], &reach].concat(),
+        vec!["check", "users.csv", "--log-file", "users.csv"],
+        vec!["check", "users.csv", "--log-file", "elsewhere.db"],
+        [&["plan", "users.csv", "--log-file", "users.csv"][..], &ledger].concat(),
+        [&["history", "--log-file", "elsewhere.db-wal"][..], &ledger].concat(),
+        vec!["sandbox", "--roster", "users.csv", "--write-roster", "users.csv"],
+        vec!["sandbox", "--write-roster", "elsewhere.db"],
+    ];
+    for args in commands {
+        let ended = bench.onboard(&args);
+        assert_eq!(ended.status, 2, "{args:?}: {}", ended.err);
+    }
+    assert!(before == snapshot(&bench), "nothing was changed or made");
+    assert_eq!(portal.stats().total_requests(), requests);
+    for _ in 0..2 {
+        bench.onboard(&[&["export", "-o", "all.csv"][..], &reach].concat()).with(0);
+        bench.onboard(&["report", "users.results.csv", "-o", "page.html"]).with(0);
+    }
+}
+
+/// A device is no place where a file could be put; what is written to it goes through it.
+#[cfg(unix)]
+#[test]
+fn a_page_can_be_written_through_a_pipe() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let ended =
+        bench.run(&portal, &["--report", "/dev/stdout", "--junit", "/dev/null", "--events", "/dev/null"]).with(0);
+    assert!(ended.out.starts_with("<!DOCTYPE html>"), "{}", ended.out);
+    assert!(!fs::metadata("/dev/null").expect("there").is_file());
+    let ended = bench.onboard(&["report", "users.results.csv", "-o", "/dev/stdout"]).with(0);
+    assert!(ended.out.starts_with("<!DOCTYPE html>"), "{}", ended.out);
+}
