@@ -54,7 +54,7 @@
 //! | [`ledger`] | the durable record across runs |
 //! | [`portal`] | one call, one request; what each ending proves |
 //! | [`roster`], [`results`] | the files in and out; [`files`] keeps those of a command apart |
-//! | [`report`] | what is told of a run afterwards; [`progress`] while it goes on; [`logs`] for diagnostics, by an [`outlet`] |
+//! | [`report`] | what is told of a run afterwards; [`terminal`] while it goes on, and for diagnostics |
 //! | [`user`], [`outcome`], [`attempt`], [`exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
 //! | [`home`] | `~` in paths that no shell has seen |
 //! | [`signing`] | the key that a real portal demands |
@@ -74,9 +74,6 @@
 //! report     what is told of it
 //! inquiry
 //! access
-//! logs
-//! progress
-//! outlet     text that nobody waits for
 //! plan       pure
 //! workflow   pure
 //! portal     the wire
@@ -84,6 +81,7 @@
 //! ledger     the record
 //! sandbox    beside: shares no encoding with portal, so that two readings of the contract check each other
 //! roster     in
+//! terminal
 //! files      all files of one command
 //! sheet      what in and out share
 //! file
@@ -125,14 +123,11 @@ pub mod files;
 pub mod home;
 pub mod inquiry;
 pub mod ledger;
-pub mod logs;
 pub mod origin;
 pub mod outcome;
-pub mod outlet;
 pub mod pace;
 pub mod plan;
 pub mod portal;
-pub mod progress;
 pub mod report;
 pub mod results;
 pub mod roster;
@@ -142,5 +137,6 @@ pub mod secret;
 pub mod sheet;
 pub mod signals;
 pub mod signing;
+pub mod terminal;
 pub mod user;
 pub mod workflow;

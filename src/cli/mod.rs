@@ -1,6 +1,7 @@
 //! What can be typed: commands, options, and the texts that explain them. Values are checked while they are parsed, so
 //! that whatever gets past this module can be used as it is.
 
+mod sandbox;
 mod settings;
 mod values;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
 pub use self::{
+    sandbox::SandboxArgs,
     settings::{Parsed, Setting, SettingsError, Values, parse, read_settings},
     values::{FailOn, Finite, ResultsTarget},
 };
@@ -17,6 +19,10 @@ use crate::{
     outcome::Outcome,
     pace::{Limits, Rate},
     roster::Source,
+    terminal::{
+        ProgressKind,
+        logs::{self, LogFormat},
+    },
     user::EmployeeType,
 };
 
@@ -76,16 +82,6 @@ pub struct Diagnostics {
     pub profile: Option<String>,
 }
 
-/// How diagnostics are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// A JSON object a line.
-    Json,
-}
-
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -98,7 +94,7 @@ pub enum Command {
     /// Print a roster to start from
     Template,
     /// Serve the embedded portal on loopback, for trying things and for tests
-    Sandbox(Box<crate::sandbox::cli::Args>),
+    Sandbox(Box<SandboxArgs>),
     /// What the ledger knows: runs, or one user's story
     History(HistoryArgs),
     /// Record a person's decision on congratulations that may have been sent
@@ -232,6 +228,18 @@ pub struct ExportArgs {
     /// The portal's limits.
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+impl Diagnostics {
+    /// What is logged, and where.
+    pub fn logging(&self) -> logs::Options {
+        logs::Options {
+            quiet: self.quiet,
+            verbose: self.verbose,
+            log_format: self.log_format,
+            log_file: self.log_file.clone(),
+        }
+    }
 }
 
 impl LimitArgs {
@@ -437,18 +445,6 @@ pub struct ReportArgs {
     /// Bars on a terminal and a line now and then elsewhere, lines only, or nothing
     #[arg(long, value_enum, default_value_t)]
     pub progress: ProgressKind,
-}
-
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum ProgressKind {
-    /// Bars on a terminal, a line now and then elsewhere.
-    #[default]
-    Auto,
-    /// A line now and then.
-    Plain,
-    /// Nothing.
-    Never,
 }
 
 /// `onboard plan`.

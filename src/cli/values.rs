@@ -2,9 +2,14 @@
 
 use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr, time::Duration};
 
+use clap::{ValueEnum, builder::PossibleValue};
 use jiff::SignedDuration;
 
-use crate::{file::Target, outcome::Outcome};
+use crate::{
+    file::Target,
+    outcome::Outcome,
+    terminal::{ProgressKind, logs::LogFormat},
+};
 
 /// A length of time: `30s`, `2min`, `1h 30m`, `12ms`; `0` needs no unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +84,33 @@ impl FromStr for FailOn {
             }
         }
         Ok(fail_on)
+    }
+}
+
+impl ValueEnum for ProgressKind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Plain, Self::Never]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Auto => PossibleValue::new("auto").help("Bars on a terminal, a line now and then elsewhere"),
+            Self::Plain => PossibleValue::new("plain").help("A line now and then"),
+            Self::Never => PossibleValue::new("never").help("Nothing"),
+        })
+    }
+}
+
+impl ValueEnum for LogFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Text, Self::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Text => PossibleValue::new("text").help("For people"),
+            Self::Json => PossibleValue::new("json").help("A JSON object a line"),
+        })
     }
 }
 

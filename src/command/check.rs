@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use crate::{
     cli::{CheckArgs, CheckFormat},
     display::count,
-    progress::{Screen, colour_is_wanted},
     roster::{Roster, RowState, diagnostics},
+    terminal::{Screen, colour_is_wanted},
 };
 
 pub(super) fn execute(args: &CheckArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {

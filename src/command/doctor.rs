@@ -11,8 +11,8 @@ use crate::{
     display::{Grouped, Shown, Span, moment},
     ledger::{self, Ledger},
     portal::{ErrorBody, Fault, Portal, Wanted},
-    progress::Screen,
     secret::Secret,
+    terminal::Screen,
 };
 
 /// A signed key is good for an hour; a clock that is further off than this is worth a word.

@@ -12,8 +12,8 @@ use crate::{
     file::{Target, write_whole},
     inquiry::{Everybody, Inquiry},
     portal::{Person, PersonStatus, Wanted},
-    progress::Screen,
     sheet::neutralise,
+    terminal::Screen,
 };
 
 pub(super) fn execute(args: &ExportArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {

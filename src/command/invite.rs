@@ -22,10 +22,10 @@ use crate::{
     },
     outcome::Tally,
     portal::{Effect, ErrorBody, Fault, PAGE_SIZE, Person, PersonStatus, Wanted},
-    progress::Screen,
     roster::{Roster, RowState, Source},
     sheet::neutralise,
     signals::Signals,
+    terminal::Screen,
     user::{Email, EmployeeType, UserId},
 };
 

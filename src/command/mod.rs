@@ -9,6 +9,7 @@ mod invite;
 mod packaging;
 mod plan;
 mod report;
+mod sandbox;
 mod settle;
 
 use std::{
@@ -18,12 +19,11 @@ use std::{
 
 use crate::{
     cli::{self, Command, Parsed},
-    logs,
     origin::PortalAddress,
     portal::Fault,
-    progress::Screen,
-    roster, run, sandbox,
+    roster, run,
     secret::stay_out_of_core_dumps,
+    terminal::{Screen, logs},
 };
 
 /// Parses the command line and does what it says. Returns the exit status.
@@ -49,7 +49,7 @@ fn parse_and_do(args: &[OsString], screen: &Screen) -> u8 {
     if let Err(clash) = files::of(&parsed.cli).check() {
         return complain(screen, &clash.into());
     }
-    let log = match logs::start(&parsed.cli.diagnostics, screen) {
+    let log = match logs::start(&parsed.cli.diagnostics.logging(), screen) {
         Ok(log) => log,
         Err(error) => return complain(screen, &anyhow::Error::msg(error)),
     };
@@ -106,7 +106,7 @@ fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8,
             Ok(0)
         }
         Command::Sandbox(args) => {
-            sandbox::cli::serve(args, out).map_err(anyhow::Error::msg)?;
+            sandbox::execute(args, out).map_err(anyhow::Error::msg)?;
             Ok(0)
         }
         Command::History(args) => history::execute(args, out),

@@ -9,8 +9,8 @@ use crate::{
     display::{Grouped, Span, count, moment},
     ledger::{self, Held, Ledger, LedgerError, Mail},
     plan::{Between, Budget, Plan, Standing},
-    progress::Screen,
     roster::Roster,
+    terminal::Screen,
 };
 
 pub(super) fn execute(args: &PlanArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {

@@ -7,9 +7,9 @@ use anyhow::{Context, bail};
 use crate::{
     cli::ReportCommandArgs,
     file::{Target, write_whole},
-    progress::Screen,
     report::page_of,
     roster::{Roster, Source},
+    terminal::Screen,
 };
 
 pub(super) fn execute(args: &ReportCommandArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {

@@ -10,7 +10,7 @@ use crate::{
     display::Shown,
     ledger::{self, Ledger, Lock, Mail, Settlement},
     origin::Origin,
-    progress::Screen,
+    terminal::Screen,
     user::{Email, UserId},
 };
 

@@ -9,10 +9,10 @@ use crate::{
     display::{Span, moment},
     file::Target,
     outcome::Outcome,
-    progress::Screen,
     report::{Attention, Reasons, Summary, Traffic, shell_word},
     roster::{Roster, Source},
     signals::Signal,
+    terminal::Screen,
     workflow::{Closed, Halt, Job, Manner},
 };
 

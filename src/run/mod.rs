@@ -24,9 +24,9 @@ use crate::{
     cli::{RunArgs, Setting},
     ledger::{LedgerError, Recorder, RunStart},
     pace::Pace,
-    progress::{Progress, Screen},
     results::{self, RowResult, Settled},
     signals::Signals,
+    terminal::{Progress, ProgressKind, Screen},
     workflow::{Closed, Halt, Job, Policy},
 };
 
@@ -77,7 +77,7 @@ async fn drive(
     })?;
     let ledger_path = ledger_is_kept.then(|| ledger.path().to_owned());
     let recorder = Recorder::start(ledger)?;
-    let kind = if quiet { crate::cli::ProgressKind::Never } else { args.reports.progress };
+    let kind = if quiet { ProgressKind::Never } else { args.reports.progress };
     let mut observer = Observer::new(screen.clone(), Progress::new(kind, screen), limits.rate, events);
     observer.started(&run.to_string(), &portal_name, roster.rows().len(), start);
     observer.settled(&mut job, start);

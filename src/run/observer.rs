@@ -7,8 +7,8 @@ use crate::{
     outcome::Outcome,
     pace::{Moment, Pace, Rate, Wait, WaitReason},
     portal::Fault,
-    progress::{Progress, Screen, Standing},
     report::{Class, End, Event, Events, Traffic},
+    terminal::{Progress, Screen, Standing},
     workflow::{Job, Stamp},
 };
 

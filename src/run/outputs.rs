@@ -13,9 +13,9 @@ use crate::{
     cli::RunArgs,
     display::moment,
     file::{Target, write_whole},
-    progress::Screen,
     report::{About, Event, Events, MOST_ROWS, PageRow, Summary, SummaryJson, annotations, junit, markdown, page},
     roster::Roster,
+    terminal::Screen,
     workflow::Job,
 };
 

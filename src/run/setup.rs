@@ -20,12 +20,12 @@ use crate::{
     pace::{Limits, Rate},
     plan::{Budget, Plan, Standing},
     portal::{Access, Portal},
-    progress::{Screen, colour_is_wanted},
     report::Events,
     results,
     roster::{Roster, RowState, Source, diagnostics},
     sandbox::{self, Sandbox},
     secret::Secret,
+    terminal::{Screen, colour_is_wanted},
     user::UserId,
     workflow::{Earlier, Policy, Wait},
 };
@@ -295,14 +295,14 @@ impl Reached {
 
 /// An embedded portal in which the roster's users exist, and which keeps the limits that the run is told of.
 fn sandboxed(args: &RunArgs, roster: &Roster, machine_key: Option<&Secret>) -> Result<Reached, anyhow::Error> {
-    let users = sandbox::cli::users_of(roster).context("the roster's copy cannot be read again")?;
+    let users = sandbox::users_of(roster).context("the roster's copy cannot be read again")?;
     let window_ms = u64::try_from(args.limits.rate.window.as_millis()).unwrap_or(u64::MAX);
     // Without rest after an answer the run is meant for a portal without this limiter.
     let in_flight = !args.limits.hold_off.0.is_zero();
     let config = sandbox::Config {
         users,
         congratulation_key: args.congratulation.key.clone(),
-        row_keys: sandbox::cli::keys_of(roster)?,
+        row_keys: sandbox::keys_of(roster)?,
         machine_key: machine_key.map(|key| key.expose().to_owned()),
         limits: sandbox::Limits {
             window: Some((args.limits.rate.requests, window_ms)),

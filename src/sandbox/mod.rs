@@ -3,7 +3,6 @@
 //!
 //! It shares no encoding with the client: two readings of the contract check each other.
 
-pub mod cli;
 mod faults;
 mod limits;
 mod people;
@@ -26,7 +25,7 @@ use self::{faults::Faults, limits::Usage, people::People};
 pub use self::{
     faults::{Class, Fault},
     limits::Limits,
-    people::User,
+    people::{User, keys_of, users_of},
 };
 use crate::user::{EmployeeType, UserId};
 

@@ -1,10 +1,16 @@
 //! The users of the embedded portal.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+};
 
 use sha2::{Digest, Sha256};
 
-use crate::user::{EmployeeType, UserId};
+use crate::{
+    roster::{Roster, RowState},
+    user::{EmployeeType, UserId},
+};
 
 /// A user of the embedded portal.
 #[derive(Debug, Clone)]
@@ -71,6 +77,27 @@ fn share_of(digest: &[u8]) -> f64 {
 }
 
 const FIRST: [&str; 8] = ["Ann", "Ben", "Chloé", "David", "Eva", "Fynn", "Grace", "Håkon"];
+
+/// The users that a roster names.
+pub fn users_of(roster: &Roster) -> io::Result<Vec<User>> {
+    let mut users = Vec::new();
+    for (number, row) in roster.rows().iter().enumerate() {
+        if row.state != RowState::Valid {
+            continue;
+        }
+        let email = roster.email(number)?.map(|email| email.as_str().to_owned());
+        let id = row.user.or_else(|| row.email.map(|digest| UserId::from_bytes(digest.0)));
+        if let Some(id) = id {
+            users.push(User::of_roster(id, email, row.employee_type.unwrap_or(EmployeeType::User)));
+        }
+    }
+    Ok(users)
+}
+
+/// The congratulation keys that rows of a roster have of their own.
+pub fn keys_of(roster: &Roster) -> io::Result<HashSet<String>> {
+    (0..roster.rows().len()).filter_map(|row| roster.key(row).transpose()).collect()
+}
 
 /// Everybody, findable.
 #[derive(Debug, Default)]

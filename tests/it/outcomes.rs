@@ -285,7 +285,7 @@ fn the_sandbox_answers_the_same_in_the_process_and_out_of_it() {
     bench.onboard(&["run", "users.csv", "--sandbox"]).with(0);
     let inside = bench.results();
     let roster = onboard::roster::Roster::read(&bench.path("users.csv").to_string_lossy().parse().expect("infallible"));
-    let users = onboard::sandbox::cli::users_of(&roster.expect("a roster")).expect("users");
+    let users = onboard::sandbox::users_of(&roster.expect("a roster")).expect("users");
     let portal = portal(&users);
     bench.run(&portal, &[]).with(0);
     for (one, other) in inside.iter().zip(bench.results()) {

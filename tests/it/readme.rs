@@ -1,7 +1,7 @@
 //! Every `onboard` command of the README works as it is typed.
 
 use crate::bench::{Bench, portal};
-use onboard::sandbox::cli::users_of;
+use onboard::sandbox::users_of;
 
 /// The lines of `sh` blocks that begin with `onboard`, without comments.
 fn commands() -> Vec<String> {

@@ -26,7 +26,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 /// How much a text matters where the reader does not keep up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
+pub(super) enum Weight {
     /// One of many: left out first, and not waited for.
     Log,
     /// Meant for a person now: waited for a moment, and left out last.
@@ -35,7 +35,7 @@ pub enum Weight {
 
 /// Where text goes.
 #[derive(Clone)]
-pub struct Outlet {
+pub(super) struct Outlet {
     shared: Arc<Shared>,
 }
 
@@ -66,7 +66,7 @@ struct Queue {
 
 impl Outlet {
     /// Writes to this output. Its thread starts with the first text.
-    pub fn new(output: impl Write + Send + 'static) -> Self {
+    pub(super) fn new(output: impl Write + Send + 'static) -> Self {
         let queue = Queue {
             waiting: VecDeque::new(),
             bytes: 0,
@@ -80,7 +80,7 @@ impl Outlet {
     }
 
     /// Writes a text, or leaves it out where too much waits already.
-    pub fn write(&self, text: &[u8], weight: Weight) {
+    pub(super) fn write(&self, text: &[u8], weight: Weight) {
         let room = match weight {
             Weight::Log => ROOM,
             Weight::Line => ROOM_FOR_LINES,
@@ -114,13 +114,13 @@ impl Outlet {
     }
 
     /// Whether text waits to be written: then what is only a picture of now is better left for later.
-    pub fn is_behind(&self) -> bool {
+    pub(super) fn is_behind(&self) -> bool {
         self.lock().bytes > 0
     }
 
     /// Waits until everything is written, unless the reader takes nothing for a while. Returns why something could not
     /// be written, if something could not.
-    pub fn close(&self) -> Option<io::Error> {
+    pub(super) fn close(&self) -> Option<io::Error> {
         let mut queue = self.lock();
         if let Some(remark) = queue.remark() {
             queue.put(remark.into_bytes());

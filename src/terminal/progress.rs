@@ -12,11 +12,10 @@ use std::{
 
 use console::{Term, measure_text_width, truncate_str};
 
+use super::outlet::{Outlet, Weight};
 use crate::{
-    cli::ProgressKind,
     display::{Grouped, Span, wrapped},
     outcome::{Outcome, Tally},
-    outlet::{Outlet, Weight},
 };
 
 /// How often a plain line is written, unless another tenth of the rows is settled before.
@@ -145,6 +144,18 @@ pub struct Standing {
     pub left: Option<Duration>,
     /// What is waited for.
     pub waits_for: Option<String>,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ProgressKind {
+    /// Bars on a terminal, a line now and then elsewhere.
+    #[default]
+    Auto,
+    /// A line now and then.
+    Plain,
+    /// Nothing.
+    Never,
 }
 
 /// The progress of a run.

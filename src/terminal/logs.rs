@@ -1,17 +1,43 @@
 //! Diagnostics: `-v` tells rows, `-vv` requests; never secrets, since what carries one cannot be printed.
 
-use std::{fs::OpenOptions, io, path::Path};
+use std::{
+    fs::OpenOptions,
+    io,
+    path::{Path, PathBuf},
+};
 
 use tracing_subscriber::{
     EnvFilter,
     fmt::{MakeWriter, format::FmtSpan},
 };
 
-use crate::{
-    cli::{Diagnostics, LogFormat},
+use super::{
+    Screen,
     outlet::{Outlet, Weight},
-    progress::Screen,
 };
+
+/// How diagnostics are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// What is logged, and where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Only what went wrong.
+    pub quiet: bool,
+    /// How much more.
+    pub verbose: u8,
+    /// How it is written.
+    pub log_format: LogFormat,
+    /// The file, instead of standard error.
+    pub log_file: Option<PathBuf>,
+}
 
 /// Where log lines go. Writing never fails: a log that cannot be written is no reason to end a run.
 #[derive(Debug, Clone)]
@@ -57,7 +83,7 @@ impl Log {
 }
 
 /// Starts logging as the options say.
-pub fn start(options: &Diagnostics, screen: &Screen) -> Result<Log, String> {
+pub fn start(options: &Options, screen: &Screen) -> Result<Log, String> {
     let level = match (options.quiet, options.verbose) {
         (true, _) => "error",
         (false, 0) => "warn",
