@@ -1,12 +1,12 @@
-//! From options and the environment to a portal that can be asked: its address, the key, how to get there.
+//! From settings and the environment to a portal that can be asked: its address, the key, how to get there.
 
 use std::path::Path;
 
 use crate::{
-    cli::PortalArgs,
     origin::PortalAddress,
     portal::{Access, AccessError, Portal},
     secret::{Secret, SecretError, readable_by_others},
+    settings::{KeySource, PortalSettings},
 };
 
 /// The environment variable that holds the key itself.
@@ -55,38 +55,37 @@ pub struct Entry {
 }
 
 /// Makes ready to ask the portal that the options name.
-pub fn entry(args: &PortalArgs, may_be_sandbox: bool) -> Result<Entry, NoAccess> {
-    let address = args.portal.clone().ok_or(NoAccess::NoPortal { may_be_sandbox })?;
-    let (key, remarks) = key(args)?;
-    let proxy = match &args.proxy {
+pub fn entry(settings: &PortalSettings, may_be_sandbox: bool) -> Result<Entry, NoAccess> {
+    let address = settings.address.clone().ok_or(NoAccess::NoPortal { may_be_sandbox })?;
+    let (key, remarks) = key(&settings.key)?;
+    let proxy = match &settings.proxy {
         Some(proxy) => Some(proxy.clone()),
         None => proxy_of_environment(&address)?,
     };
     let account = key.fingerprint();
     let access =
-        Access { address: address.clone(), key, timeout: args.timeout.0, ca_file: args.ca_file.clone(), proxy };
+        Access { address: address.clone(), key, timeout: settings.timeout, ca_file: settings.ca_file.clone(), proxy };
     let portal = Portal::new(access)?;
     Ok(Entry { portal, address, account, remarks })
 }
 
-/// The key: from the command if there is one, else the file, else the environment.
-pub fn key(args: &PortalArgs) -> Result<(Secret, Vec<String>), NoAccess> {
+/// The key, and what should be said about it.
+pub fn key(source: &KeySource) -> Result<(Secret, Vec<String>), NoAccess> {
     let mut remarks = Vec::new();
     let variable = variable(KEY_VARIABLE)?;
-    if let Some(command) = &args.api_key_command {
-        return Ok((Secret::from_command(WHAT, command)?, remarks));
-    }
-    if let Some(path) = &args.api_key_file {
-        if variable.is_some() {
-            remarks.push(format!("{KEY_VARIABLE} is set too; the key in the file is used"));
+    let key = match (source, variable) {
+        (KeySource::Command(command), _) => Secret::from_command(WHAT, command)?,
+        (KeySource::File(path), variable) => {
+            if variable.is_some() {
+                remarks.push(format!("{KEY_VARIABLE} is set too; the key in the file is used"));
+            }
+            remarks.extend(warn_if_readable(WHAT, path));
+            Secret::read(WHAT, path)?
         }
-        remarks.extend(warn_if_readable(WHAT, Path::new(path)));
-        return Ok((Secret::read(WHAT, Path::new(path))?, remarks));
-    }
-    match variable {
-        Some(text) => Ok((Secret::new(WHAT, text)?, remarks)),
-        None => Err(NoAccess::NoKey),
-    }
+        (KeySource::Environment, Some(text)) => Secret::new(WHAT, text)?,
+        (KeySource::Environment, None) => return Err(NoAccess::NoKey),
+    };
+    Ok((key, remarks))
 }
 
 /// What to say where others can read a secret's file.

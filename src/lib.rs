@@ -59,7 +59,8 @@
 //! | [`home`] | `~` in paths that no shell has seen |
 //! | [`signing`] | the key that a real portal demands |
 //! | [`sheet`], [`file`], [`signals`] | cells and columns of in and out; files that are whole or not there; Ctrl-C as a value |
-//! | [`access`] | from options to a portal that can be asked; [`inquiry`] asks it one by one |
+//! | [`settings`] | what a run is told, as plain values |
+//! | [`access`] | from settings to a portal that can be asked; [`inquiry`] asks it one by one |
 //! | [`sandbox`] | the embedded portal |
 //!
 //! # The order
@@ -74,6 +75,7 @@
 //! report     what is told of it
 //! inquiry
 //! access
+//! settings   what a run is told
 //! plan       pure
 //! workflow   pure
 //! portal     the wire
@@ -134,6 +136,7 @@ pub mod roster;
 pub mod run;
 pub mod sandbox;
 pub mod secret;
+pub mod settings;
 pub mod sheet;
 pub mod signals;
 pub mod signing;

@@ -1,6 +1,8 @@
 //! What can be typed: commands, options, and the texts that explain them. Values are checked while they are parsed, so
 //! that whatever gets past this module can be used as it is.
 
+mod manual;
+mod run;
 mod sandbox;
 mod settings;
 mod values;
@@ -10,15 +12,17 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
 pub use self::{
+    manual::{completions, manual},
     sandbox::SandboxArgs,
-    settings::{Parsed, Setting, SettingsError, Values, parse, read_settings},
-    values::{FailOn, Finite, ResultsTarget},
+    settings::{Parsed, Provenance, Setting, SettingsError, Values, parse, read_settings},
+    values::{Finite, ResultsTarget},
 };
 use crate::{
     origin::{Origin, PortalAddress},
     outcome::Outcome,
-    pace::{Limits, Rate},
+    pace::Rate,
     roster::Source,
+    settings::FailOn,
     terminal::{
         ProgressKind,
         logs::{self, LogFormat},
@@ -238,19 +242,6 @@ impl Diagnostics {
             verbose: self.verbose,
             log_format: self.log_format,
             log_file: self.log_file.clone(),
-        }
-    }
-}
-
-impl LimitArgs {
-    /// The limits, as the pacer knows them.
-    pub fn limits(&self) -> Limits {
-        Limits {
-            rate: self.rate,
-            max_reads: self.max_reads,
-            max_writes: self.max_writes,
-            hold_off: self.hold_off.0,
-            spike: self.spike,
         }
     }
 }

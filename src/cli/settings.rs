@@ -6,7 +6,7 @@
 
 use std::{
     ffi::OsString,
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -32,7 +32,31 @@ pub struct Setting {
     /// Its value, `set` where it is a secret.
     pub value: String,
     /// Where it comes from.
-    pub source: String,
+    pub source: Provenance,
+}
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Provenance {
+    /// It was typed.
+    CommandLine,
+    /// This environment variable.
+    Environment(String),
+    /// This settings file.
+    File(PathBuf),
+    /// Nobody said anything.
+    Default,
+}
+
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommandLine => f.write_str("command line"),
+            Self::Environment(variable) => write!(f, "environment ({variable})"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
 }
 
 /// Why the settings file cannot be used.
@@ -306,7 +330,7 @@ fn key_in_environment() -> Option<Setting> {
     std::env::var_os("ONBOARD_API_KEY").filter(|key| !key.is_empty()).map(|_key| Setting {
         name: "api-key".to_owned(),
         value: "set".to_owned(),
-        source: "environment (ONBOARD_API_KEY)".to_owned(),
+        source: Provenance::Environment("ONBOARD_API_KEY".to_owned()),
     })
 }
 
@@ -322,13 +346,13 @@ fn effective(command: &clap::Command, matches: &ArgMatches, file: Option<&File>)
         }
         let in_file = file.filter(|file| file.values.iter().any(|(name, _)| name == long));
         let source = match (matches.try_contains_id(id).ok().and_then(|_| matches.value_source(id)), in_file) {
-            (Some(ValueSource::CommandLine), _) => "command line".to_owned(),
+            (Some(ValueSource::CommandLine), _) => Provenance::CommandLine,
             (Some(ValueSource::EnvVariable), _) => {
                 let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                format!("environment ({variable})")
+                Provenance::Environment(variable)
             }
-            (_, Some(file)) => format!("{}", file.path.display()),
-            _ => "default".to_owned(),
+            (_, Some(file)) => Provenance::File(file.path.clone()),
+            _ => Provenance::Default,
         };
         let raw: Vec<String> = matches
             .try_get_raw(id)
@@ -336,7 +360,7 @@ fn effective(command: &clap::Command, matches: &ArgMatches, file: Option<&File>)
             .flatten()
             .map(|values| values.map(|value| value.to_string_lossy().into_owned()).collect())
             .unwrap_or_default();
-        let value = if id == "key" && source != "default" { "set".to_owned() } else { raw.join(",") };
+        let value = if id == "key" && source != Provenance::Default { "set".to_owned() } else { raw.join(",") };
         settings.push(Setting { name: long.to_owned(), value: Shown(&value).to_string(), source });
     }
     settings

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use crate::{
     file::Target,
-    outcome::Outcome,
+    settings::FailOn,
     terminal::{ProgressKind, logs::LogFormat},
 };
 
@@ -62,15 +62,6 @@ impl FromStr for ResultsTarget {
     }
 }
 
-/// What makes the exit status 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailOn {
-    /// Rows with these outcomes.
-    pub outcomes: Vec<Outcome>,
-    /// Valid rows without their link.
-    pub no_link: bool,
-}
-
 impl FromStr for FailOn {
     type Err = String;
 
@@ -117,6 +108,7 @@ impl ValueEnum for LogFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Outcome;
 
     #[test]
     fn lengths_of_time_are_read_as_people_write_them() {

@@ -44,7 +44,7 @@ impl Findings {
 }
 
 pub(super) fn execute(args: &DoctorArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
-    let entry = access::entry(&args.portal, false)?;
+    let entry = access::entry(&args.portal.settings(), false)?;
     for remark in &entry.remarks {
         screen.say(&format!("warning: {remark}"));
     }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(super) fn execute(args: &ExportArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
-    let entry = access::entry(&args.portal, false)?;
+    let entry = access::entry(&args.portal.settings(), false)?;
     for remark in &entry.remarks {
         screen.say(&format!("warning: {remark}"));
     }

@@ -83,7 +83,7 @@ enum Stop {
 }
 
 pub(super) fn execute(args: &InviteArgs, screen: &Screen) -> Result<u8, anyhow::Error> {
-    let entry = access::entry(&args.portal, false)?;
+    let entry = access::entry(&args.portal.settings(), false)?;
     for remark in &entry.remarks {
         screen.say(&format!("warning: {remark}"));
     }

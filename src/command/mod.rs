@@ -98,7 +98,7 @@ impl<W: Write> Write for Out<W> {
 fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
     let quiet = parsed.cli.diagnostics.quiet;
     match &parsed.cli.command {
-        Command::Run(args) => run::run(args, &parsed.settings, quiet, screen),
+        Command::Run(args) => run::run(&args.settings(&parsed.settings), quiet, screen),
         Command::Plan(args) => plan::execute(args, screen, out),
         Command::Check(args) => check::execute(args, screen, out),
         Command::Template => {

@@ -3,30 +3,22 @@
 use std::io::Write;
 
 use anyhow::bail;
-use clap::CommandFactory;
 
 use crate::{
-    cli::{Cli, CompletionsArgs, ConfigArgs, ManArgs, Setting},
+    cli::{self, CompletionsArgs, ConfigArgs, ManArgs, Setting},
     display::Shown,
 };
 
 pub(super) fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
-    let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "onboard", &mut script);
-    out.write_all(&script)?;
+    out.write_all(&cli::completions(args.shell))?;
     Ok(0)
 }
 
 pub(super) fn man(args: &ManArgs, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
-    let mut command = Cli::command();
-    command.build();
-    if let Some(name) = &args.command {
-        let Some(found) = command.find_subcommand(name) else { bail!("there is no command `{}`", Shown(name)) };
-        command = found.clone().name(format!("onboard-{name}"));
+    match (cli::manual(args.command.as_deref())?, &args.command) {
+        (Some(page), _) => out.write_all(&page)?,
+        (None, name) => bail!("there is no command `{}`", Shown(name.as_deref().unwrap_or_default())),
     }
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page)?;
-    out.write_all(&page)?;
     Ok(0)
 }
 
@@ -35,7 +27,7 @@ pub(super) fn config(args: &ConfigArgs, settings: &[Setting], out: &mut dyn Writ
         let all: Vec<serde_json::Value> = settings
             .iter()
             .map(
-                |setting| serde_json::json!({ "name": setting.name, "value": setting.value, "source": setting.source }),
+                |setting| serde_json::json!({ "name": setting.name, "value": setting.value, "source": setting.source.to_string() }),
             )
             .collect();
         serde_json::to_writer_pretty(&mut *out, &all)?;

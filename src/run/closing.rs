@@ -5,12 +5,12 @@ use std::{path::PathBuf, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    cli::{FailOn, RunArgs},
     display::{Span, moment},
     file::Target,
     outcome::Outcome,
     report::{Attention, Reasons, Summary, Traffic, shell_word},
     roster::{Roster, Source},
+    settings::{FailOn, Settings},
     signals::Signal,
     terminal::Screen,
     workflow::{Closed, Halt, Job, Manner},
@@ -40,7 +40,7 @@ pub(super) fn exit_status(job: &Job<'_>, signal: Option<Signal>, storage_failed:
 pub(super) struct Closing<'a, 'r> {
     pub(super) job: &'a Job<'r>,
     pub(super) roster: &'a Roster,
-    pub(super) args: &'a RunArgs,
+    pub(super) settings: &'a Settings,
     pub(super) portal: String,
     pub(super) uses_api_key: bool,
     pub(super) run: uuid::Uuid,
@@ -58,19 +58,19 @@ pub(super) struct Closing<'a, 'r> {
 
 pub(super) fn summary(closing: Closing<'_, '_>) -> Summary {
     let stopped = stopped(&closing);
-    let Closing { job, roster, args, .. } = closing;
+    let Closing { job, roster, settings, .. } = closing;
     let results = match closing.target {
         Target::Stdout => None,
         Target::Path(path) => Some(path.display().to_string()),
     };
     let tally = *job.tally();
     let left = [Outcome::Failed, Outcome::Rejected, Outcome::NotAttempted, Outcome::Invalid, Outcome::NotActive];
-    let anything_left = !args.sandbox && left.iter().any(|outcome| tally.count(*outcome) > 0);
-    let go_on = anything_left.then(|| go_on(args)).flatten();
+    let anything_left = !settings.sandbox && left.iter().any(|outcome| tally.count(*outcome) > 0);
+    let go_on = anything_left.then(|| go_on(settings)).flatten();
     Summary {
         run: closing.run.to_string(),
         portal: closing.portal,
-        roster: args.roster.to_string(),
+        roster: settings.source.to_string(),
         results,
         ledger: closing.ledger.map(|path| path.display().to_string()),
         started_at: closing.started_at,
@@ -81,7 +81,7 @@ pub(super) fn summary(closing: Closing<'_, '_>) -> Summary {
         outcomes: tally,
         without_link: job.rows_without_link(),
         traffic: closing.traffic,
-        rate: args.limits.rate.to_string(),
+        rate: settings.limits.rate.to_string(),
         exit_status: closing.exit_status,
         stopped,
         attention: attention(job, roster),
@@ -90,13 +90,13 @@ pub(super) fn summary(closing: Closing<'_, '_>) -> Summary {
 }
 
 /// The command that goes on with what is left: the same one, which does not do again what is settled.
-fn go_on(args: &RunArgs) -> Option<String> {
-    let Source::Path(path) = &args.roster else { return None };
+fn go_on(settings: &Settings) -> Option<String> {
+    let Source::Path(path) = &settings.source else { return None };
     let mut command = format!("onboard run {}", shell_word(&path.to_string_lossy()));
-    if let Some(portal) = &args.portal.portal {
+    if let Some(portal) = &settings.portal.address {
         command = format!("{command} --portal {}", portal.origin());
     }
-    if let Some(path) = &args.ledger.ledger {
+    if let Some(path) = &settings.ledger.place {
         command = format!("{command} --ledger {}", shell_word(&path.to_string_lossy()));
     }
     Some(command)
@@ -144,7 +144,7 @@ fn stopped(closing: &Closing<'_, '_>) -> Option<String> {
             "The portal refused the first {} congratulations all alike, so no more were sent; links and statuses were \
              still learned. {}",
             crate::workflow::ALIKE,
-            refused_alike(*manner, closing.args, closing.uses_api_key)
+            refused_alike(*manner, closing.settings, closing.uses_api_key)
         )),
         Some(Closed::NoTenant(why)) => Some(format!(
             "The keys could not be signed, since the portal does not tell its tenant number ({why}). Give it with \
@@ -152,11 +152,11 @@ fn stopped(closing: &Closing<'_, '_>) -> Option<String> {
         )),
         Some(Closed::Limit) => Some(format!(
             "Stopped after {} congratulations, as --limit asks. The same command goes on with the next ones.",
-            closing.args.congratulation.limit.unwrap_or_default()
+            closing.settings.sending.limit.unwrap_or_default()
         )),
         Some(Closed::Daily) => Some(format!(
             "Stopped at the daily write limit ({} in any 24 hours, --daily-writes). {}",
-            closing.args.limits.daily_writes,
+            closing.settings.daily_writes,
             again_from(closing.frees_at)
         )),
         Some(Closed::PortalsDaily(wait)) => {
@@ -166,7 +166,7 @@ fn stopped(closing: &Closing<'_, '_>) -> Option<String> {
         None => job.all_refused().map(|manner| {
             format!(
                 "Every congratulation was refused alike. {}",
-                refused_alike(manner, closing.args, closing.uses_api_key)
+                refused_alike(manner, closing.settings, closing.uses_api_key)
             )
         }),
     }
@@ -216,7 +216,7 @@ fn halted(halt: &Halt, closing: &Closing<'_, '_>) -> String {
         Halt::Unreachable(unreachable) if unreachable.answered_before => format!(
             "{portal} answered at first and could then not be reached for {} ({}), so the run stopped (--outage). Nobody \
              was charged for it: run the same command again when it is back.",
-            Span(closing.args.retries.outage.0),
+            Span(closing.settings.trouble.outage),
             unreachable.why
         ),
         Halt::Unreachable(unreachable) => format!(
@@ -239,9 +239,9 @@ fn halted(halt: &Halt, closing: &Closing<'_, '_>) -> String {
 }
 
 /// What an administrator can do where every congratulation is refused (`docspace-contract.md` §3.3, §4).
-fn refused_alike(manner: Manner, args: &RunArgs, uses_api_key: bool) -> String {
+fn refused_alike(manner: Manner, settings: &Settings, uses_api_key: bool) -> String {
     match (manner.status, manner.by_the_call) {
-        (403, true) if args.congratulation.sign_with.is_some() => {
+        (403, true) if settings.sending.sign_with.is_some() => {
             "The keys were signed, and the portal does not accept the signature: the machine key is not this portal's, \
              the tenant number is not (--tenant), or this machine's clock is off by more than an hour. `onboard doctor` \
              tells which."

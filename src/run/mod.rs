@@ -21,24 +21,24 @@ use self::{
     setup::Setup,
 };
 use crate::{
-    cli::{RunArgs, Setting},
     ledger::{LedgerError, Recorder, RunStart},
     pace::Pace,
     results::{self, RowResult, Settled},
+    settings::Settings,
     signals::Signals,
     terminal::{Progress, ProgressKind, Screen},
     workflow::{Closed, Halt, Job, Policy},
 };
 
 /// Runs the job. Returns the exit status; an error means that it could not start, and that nothing was sent.
-pub fn run(args: &RunArgs, settings: &[Setting], quiet: bool, screen: &Screen) -> Result<u8, anyhow::Error> {
+pub fn run(settings: &Settings, quiet: bool, screen: &Screen) -> Result<u8, anyhow::Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match setup::prepare(args, settings, quiet, screen)? {
+    match setup::prepare(settings, quiet, screen)? {
         Some(setup) => {
             let run = uuid::Uuid::now_v7();
             // Every line of the log names the run.
             let span = tracing::info_span!("run", id = %run);
-            runtime.block_on(drive(setup, run, args, quiet, screen).instrument(span))
+            runtime.block_on(drive(setup, run, settings, quiet, screen).instrument(span))
         }
         None => Ok(2),
     }
@@ -47,7 +47,7 @@ pub fn run(args: &RunArgs, settings: &[Setting], quiet: bool, screen: &Screen) -
 async fn drive(
     setup: Setup,
     run: uuid::Uuid,
-    args: &RunArgs,
+    settings: &Settings,
     quiet: bool,
     screen: &Screen,
 ) -> Result<u8, anyhow::Error> {
@@ -61,7 +61,7 @@ async fn drive(
     let seed = run.as_u64_pair().1;
     let policy = Policy { seed, ..policy };
     let earlier = |user| setup::earlier(&ledger, user, supersedes);
-    let carried = |row| setup::is_carried(args, &roster, row);
+    let carried = |row| setup::is_carried(settings, &roster, row);
     let mut job = ledger.on_one_view(|| Job::new(roster.rows(), policy, carried, earlier, start))?;
     let recent = ledger.recent_use(limits.rate.window, start.wall)?;
     let mut pace = Pace::new(limits, &recent, seed);
@@ -69,7 +69,7 @@ async fn drive(
         id: run,
         account,
         command: "run",
-        roster: args.roster.to_string(),
+        roster: settings.source.to_string(),
         roster_hash: roster.sha256(),
         rows: roster.rows().len(),
         who: crate::ledger::who(),
@@ -77,18 +77,18 @@ async fn drive(
     })?;
     let ledger_path = ledger_is_kept.then(|| ledger.path().to_owned());
     let recorder = Recorder::start(ledger)?;
-    let kind = if quiet { ProgressKind::Never } else { args.reports.progress };
+    let kind = if quiet { ProgressKind::Never } else { settings.progress };
     let mut observer = Observer::new(screen.clone(), Progress::new(kind, screen), limits.rate, events);
     observer.started(&run.to_string(), &portal_name, roster.rows().len(), start);
     observer.settled(&mut job, start);
-    let keys = Setup::key_maker(&roster, &args.congratulation.key, machine_key);
+    let keys = Setup::key_maker(&roster, &settings.sending.key, machine_key);
     let driven = Drive {
         job: &mut job,
         pace: &mut pace,
         portal: &portal,
         ledger: &recorder,
         keys: &keys,
-        tenant: args.congratulation.tenant,
+        tenant: settings.sending.tenant,
         supersedes,
         observer: &mut observer,
         clock,
@@ -100,9 +100,9 @@ async fn drive(
     observer.settled(&mut job, end);
     let (traffic, events) = observer.finish();
     let (ledger, recorded) = recorder.finish().await;
-    let written = results::write(&roster, &target, |row| row_result(&job, row, args.reports.no_links));
+    let written = results::write(&roster, &target, |row| row_result(&job, row, settings.sinks.no_links));
     let trouble = storage_trouble(&job, &recorded, &written);
-    let status = closing::exit_status(&job, driven.signal, trouble.is_some(), &args.selection.fail_on);
+    let status = closing::exit_status(&job, driven.signal, trouble.is_some(), &settings.selection.fail_on);
     // The day's writes are gone through only where somebody is told of them.
     let frees_at = ledger
         .as_ref()
@@ -118,7 +118,7 @@ async fn drive(
     let summary = closing::summary(closing::Closing {
         job: &job,
         roster: &roster,
-        args,
+        settings,
         portal: portal_name,
         uses_api_key: portal.uses_api_key(),
         run,
@@ -134,7 +134,7 @@ async fn drive(
         frees_at,
     });
     closing::tell(&summary, quiet, screen);
-    let told = outputs::write(&summary, &job, &roster, args, events, end.wall);
+    let told = outputs::write(&summary, &job, &roster, settings, events, end.wall);
     match told.and_then(|()| outputs::tell_github(&summary, screen)) {
         Ok(()) => Ok(status),
         Err(error) => {

@@ -10,11 +10,11 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use crate::{
-    cli::RunArgs,
     display::moment,
     file::{Target, write_whole},
     report::{About, Event, Events, MOST_ROWS, PageRow, Summary, SummaryJson, annotations, junit, markdown, page},
     roster::Roster,
+    settings::Settings,
     terminal::Screen,
     workflow::Job,
 };
@@ -23,7 +23,7 @@ pub(super) fn write(
     summary: &Summary,
     job: &Job<'_>,
     roster: &Roster,
-    args: &RunArgs,
+    settings: &Settings,
     events: Option<Events>,
     at: Timestamp,
 ) -> Result<(), anyhow::Error> {
@@ -32,19 +32,19 @@ pub(super) fn write(
         events.tell(&Event::Finished { exit_status: summary.exit_status, requests }, at);
         events.finish().context("the events could not be written")?;
     }
-    let reports = &args.reports;
-    if let Some(target) = &reports.summary_json {
+    let sinks = &settings.sinks;
+    if let Some(target) = &sinks.summary_json {
         let text = serde_json::to_string_pretty(&SummaryJson::from(summary))? + "\n";
-        match &target.0 {
+        match target {
             Target::Stdout => quietly(io::stdout().lock().write_all(text.as_bytes()))?,
             Target::Path(path) => put(path, &text)?,
         }
     }
-    if let Some(path) = &reports.junit {
-        put(path, &junit(summary, &args.selection.fail_on.outcomes))?;
+    if let Some(path) = &sinks.junit {
+        put(path, &junit(summary, &settings.selection.fail_on.outcomes))?;
     }
-    if let Some(path) = &reports.report {
-        put(path, &page(&about(summary, args), &rows(job, roster)))?;
+    if let Some(path) = &sinks.report {
+        put(path, &page(&about(summary, settings), &rows(job, roster)))?;
     }
     Ok(())
 }
@@ -79,7 +79,7 @@ pub(super) fn tell_github(summary: &Summary, screen: &Screen) -> Result<(), anyh
     Ok(())
 }
 
-fn about(summary: &Summary, args: &RunArgs) -> About {
+fn about(summary: &Summary, settings: &Settings) -> About {
     About {
         title: summary.roster.clone(),
         lines: vec![
@@ -95,7 +95,7 @@ fn about(summary: &Summary, args: &RunArgs) -> About {
         stopped: summary.stopped.clone(),
         outcomes: summary.outcomes,
         traffic: Some(summary.traffic.clone()),
-        per_second: Some(args.limits.rate.per_second()),
+        per_second: Some(settings.limits.rate.per_second()),
         attention: summary.attention.clone(),
     }
 }

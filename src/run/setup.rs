@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use super::key::KeyMaker;
 use crate::{
     access::{self, Entry},
-    cli::{RunArgs, Setting},
     display::{Grouped, Span, count, wrapped},
     file::{self, Target},
     ledger::{self, Held, Ledger, LedgerError, Lock, Mail, Supersedes},
@@ -25,6 +24,7 @@ use crate::{
     roster::{Roster, RowState, Source, diagnostics},
     sandbox::{self, Sandbox},
     secret::Secret,
+    settings::Settings,
     terminal::{Screen, colour_is_wanted},
     user::UserId,
     workflow::{Earlier, Policy, Wait},
@@ -67,8 +67,8 @@ impl Setup {
 }
 
 /// Whether a row is left as it was: its outcome is not among those asked for.
-pub(super) fn is_carried(args: &RunArgs, roster: &Roster, row: usize) -> bool {
-    let only = &args.selection.only;
+pub(super) fn is_carried(settings: &Settings, roster: &Roster, row: usize) -> bool {
+    let only = &settings.selection.only;
     let previous = roster.rows().get(row).and_then(|row| row.previous);
     !only.is_empty() && previous.is_some_and(|outcome| !only.contains(&outcome))
 }
@@ -83,31 +83,26 @@ pub(super) fn earlier(ledger: &Ledger, user: UserId, supersedes: Supersedes) -> 
 }
 
 /// Makes a run ready. `None` where a person was asked and said no.
-pub(super) fn prepare(
-    args: &RunArgs,
-    settings: &[Setting],
-    quiet: bool,
-    screen: &Screen,
-) -> Result<Option<Setup>, anyhow::Error> {
-    if !args.sandbox && args.portal.portal.is_none() {
+pub(super) fn prepare(settings: &Settings, quiet: bool, screen: &Screen) -> Result<Option<Setup>, anyhow::Error> {
+    if !settings.sandbox && settings.portal.address.is_none() {
         return Err(access::NoAccess::NoPortal { may_be_sandbox: true }.into());
     }
-    let target = target_of(args)?;
-    refuse_contradictions(args, target.as_ref())?;
-    let roster = Roster::read(&args.roster)?;
-    let target = target.unwrap_or_else(|| default_target(&args.roster, roster.is_results()));
-    look_at_roster(args, &roster, quiet, screen)?;
-    let roster_path = match &args.roster {
+    let target = target_of(settings)?;
+    refuse_contradictions(settings, target.as_ref())?;
+    let roster = Roster::read(&settings.source)?;
+    let target = target.unwrap_or_else(|| default_target(&settings.source, roster.is_results()));
+    look_at_roster(settings, &roster, quiet, screen)?;
+    let roster_path = match &settings.source {
         Source::Path(path) => Some(path.as_path()),
         Source::Stdin => None,
     };
     results::probe(&target, roster_path, roster.is_results())?;
-    let events = side_outputs(args)?;
-    let machine_key = args.congratulation.sign_with.as_deref().map(|path| machine_key(path, screen)).transpose()?;
-    let reached = if args.sandbox {
-        sandboxed(args, &roster, machine_key.as_ref())?
+    let events = side_outputs(settings)?;
+    let machine_key = settings.sending.sign_with.as_deref().map(|path| machine_key(path, screen)).transpose()?;
+    let reached = if settings.sandbox {
+        sandboxed(settings, &roster, machine_key.as_ref())?
     } else {
-        let entry = access::entry(&args.portal, true)?;
+        let entry = access::entry(&settings.portal, true)?;
         for remark in &entry.remarks {
             screen.say(&format!("warning: {remark}"));
         }
@@ -117,42 +112,42 @@ pub(super) fn prepare(
     if let Some(machine_key) = &machine_key {
         portal = portal.masking(machine_key.clone());
     }
-    say_rate(args, screen);
-    let given = ledger_given(args, settings);
-    let (lock, mut ledger) = open_ledger(args, given.as_deref(), screen)?;
+    say_rate(settings, screen);
+    let given = ledger_given(settings);
+    let (lock, mut ledger) = open_ledger(settings, given.as_deref(), screen)?;
     #[expect(clippy::disallowed_methods, reason = "the run's clock starts later; this is when the ledger is opened")]
     let now = Timestamp::now();
     if lock.is_some() {
         ledger.recover(now)?;
     }
-    ledger.turn_to(&origin, &args.ledger.formerly)?;
-    if !args.sandbox && !args.ledger.other_portal {
-        refuse_other_origin(args, &roster, &ledger, &origin)?;
+    ledger.turn_to(&origin, &settings.ledger.formerly)?;
+    if !settings.sandbox && !settings.ledger.other_portal {
+        refuse_other_origin(settings, &roster, &ledger, &origin)?;
     }
-    let supersedes = Supersedes { sent: args.congratulation.resend, unknown: args.congratulation.retry_unknown };
+    let supersedes = Supersedes { sent: settings.sending.again.sent, unknown: settings.sending.again.unknown };
     let daily = ledger.daily_use(Some(account), now)?;
-    let daily_left = args.limits.daily_writes.saturating_sub(daily.count);
+    let daily_left = settings.daily_writes.saturating_sub(daily.count);
     let budget = Budget {
-        rate: args.limits.rate,
-        daily: args.limits.daily_writes,
+        rate: settings.limits.rate,
+        daily: settings.daily_writes,
         daily_left,
         frees_at: daily.frees_at,
-        limit: args.congratulation.limit,
+        limit: settings.sending.limit,
         portal_users: None,
         now,
     };
-    if may_ask(args) && !is_wanted(args, &roster, &ledger, &budget, supersedes, &name)? {
+    if may_ask(settings) && !is_wanted(settings, &roster, &ledger, &budget, supersedes, &name)? {
         screen.say("nothing was sent");
         return Ok(None);
     }
     let policy = Policy {
-        retries: args.retries.retries,
-        outage: args.retries.outage.0,
-        limit: args.congratulation.limit,
+        retries: settings.trouble.retries,
+        outage: settings.trouble.outage,
+        limit: settings.sending.limit,
         daily_left,
-        wait: args.retries.wait.map(|at_most| Wait { at_most: at_most.0, poll: args.retries.poll.0 }),
-        refresh: args.selection.refresh,
-        needs_tenant: machine_key.is_some() && args.congratulation.tenant.is_none(),
+        wait: settings.trouble.wait.map(|at_most| Wait { at_most, poll: settings.trouble.poll }),
+        refresh: settings.selection.refresh,
+        needs_tenant: machine_key.is_some() && settings.sending.tenant.is_none(),
         seed: 0,
     };
     Ok(Some(Setup {
@@ -165,7 +160,7 @@ pub(super) fn prepare(
         ledger_is_kept: lock.is_some(),
         lock,
         policy,
-        limits: args.limits.limits(),
+        limits: settings.limits,
         machine_key,
         supersedes,
         sandbox,
@@ -175,20 +170,20 @@ pub(super) fn prepare(
 
 // ---- options and roster ----
 
-fn target_of(args: &RunArgs) -> Result<Option<Target>, anyhow::Error> {
-    let target = args.output.as_ref().map(|target| target.0.clone());
+fn target_of(settings: &Settings) -> Result<Option<Target>, anyhow::Error> {
+    let target = settings.output.clone();
     if matches!(&target, Some(Target::Path(path)) if path.as_os_str().is_empty()) {
         bail!("-o needs the path of a file, or - for standard output");
     }
     Ok(target)
 }
 
-fn refuse_contradictions(args: &RunArgs, target: Option<&Target>) -> Result<(), anyhow::Error> {
-    let summary_to_stdout = args.reports.summary_json.as_ref().is_some_and(|target| target.0 == Target::Stdout);
+fn refuse_contradictions(settings: &Settings, target: Option<&Target>) -> Result<(), anyhow::Error> {
+    let summary_to_stdout = settings.sinks.summary_json == Some(Target::Stdout);
     if target == Some(&Target::Stdout) && summary_to_stdout {
         bail!("the results and the JSON summary cannot both go to standard output; give one of them a file");
     }
-    if args.congratulation.resend && !args.congratulation.yes && !may_ask(args) && !args.sandbox {
+    if settings.sending.again.sent && !settings.sending.yes && !may_ask(settings) && !settings.sandbox {
         bail!(
             "--resend sends a second message to people who had one, so it needs --yes where nobody can be asked; \
              nothing was sent"
@@ -212,46 +207,44 @@ fn default_target(source: &Source, is_results: bool) -> Target {
 }
 
 /// Whatever else is to be written can be; events are written from the start.
-fn side_outputs(args: &RunArgs) -> Result<Option<Events>, anyhow::Error> {
-    let reports = &args.reports;
-    let summary = reports.summary_json.as_ref().and_then(|target| match &target.0 {
+fn side_outputs(settings: &Settings) -> Result<Option<Events>, anyhow::Error> {
+    let sinks = &settings.sinks;
+    let summary = sinks.summary_json.as_ref().and_then(|target| match target {
         Target::Path(path) => Some(path),
         Target::Stdout => None,
     });
-    for path in
-        [reports.report.as_ref(), reports.junit.as_ref(), reports.events.as_ref(), summary].into_iter().flatten()
-    {
+    for path in [sinks.report.as_ref(), sinks.junit.as_ref(), sinks.events.as_ref(), summary].into_iter().flatten() {
         file::probe_place(path)?;
     }
     let create = |path: &PathBuf| Events::create(path).with_context(|| format!("{} cannot be written", path.display()));
-    reports.events.as_ref().map(create).transpose()
+    sinks.events.as_ref().map(create).transpose()
 }
 
-fn look_at_roster(args: &RunArgs, roster: &Roster, quiet: bool, screen: &Screen) -> Result<(), anyhow::Error> {
+fn look_at_roster(settings: &Settings, roster: &Roster, quiet: bool, screen: &Screen) -> Result<(), anyhow::Error> {
     if let Some(warning) = roster.warning() {
         screen.say(&format!("warning: {warning}"));
     }
-    if !args.selection.only.is_empty() && !roster.is_results() {
-        bail!("--only takes rows by their outcome, and {} is no results file; leave it off", args.roster);
+    if !settings.selection.only.is_empty() && !roster.is_results() {
+        bail!("--only takes rows by their outcome, and {} is no results file; leave it off", settings.source);
     }
     let bad = roster
         .rows()
         .iter()
         .enumerate()
-        .filter(|(number, row)| row.state == RowState::Invalid && !is_carried(args, roster, *number))
+        .filter(|(number, row)| row.state == RowState::Invalid && !is_carried(settings, roster, *number))
         .count();
     if bad == 0 {
         return Ok(());
     }
-    if !quiet || args.selection.strict {
+    if !quiet || settings.selection.strict {
         let colour = io::stderr().is_terminal() && colour_is_wanted();
         let mut text = Vec::new();
-        diagnostics::write(roster, &args.roster.to_string(), diagnostics::Format::Text { colour }, &mut text)?;
+        diagnostics::write(roster, &settings.source.to_string(), diagnostics::Format::Text { colour }, &mut text)?;
         screen.say(String::from_utf8_lossy(&text).trim_end());
     }
     let bad = count(u64::try_from(bad).unwrap_or(u64::MAX), "row");
-    if args.selection.strict {
-        bail!("{bad} of {} cannot be used, and --strict stops the run there; nothing was sent", args.roster);
+    if settings.selection.strict {
+        bail!("{bad} of {} cannot be used, and --strict stops the run there; nothing was sent", settings.source);
     }
     if !quiet {
         screen.say(&format!("{bad} cannot be used and cost no request; the others go on"));
@@ -266,9 +259,9 @@ fn machine_key(path: &Path, screen: &Screen) -> Result<Secret, anyhow::Error> {
     Ok(Secret::read_machine_key(path)?)
 }
 
-fn say_rate(args: &RunArgs, screen: &Screen) {
-    let rate: Rate = args.limits.rate;
-    if !args.sandbox && rate.per_second() > SHIPPED_PER_SECOND {
+fn say_rate(settings: &Settings, screen: &Screen) {
+    let rate: Rate = settings.limits.rate;
+    if !settings.sandbox && rate.per_second() > SHIPPED_PER_SECOND {
         screen.say(&format!(
             "note: {rate} is more than the 1500/min that a portal admits unless its owner raised it; what it refuses is \
              waited out"
@@ -294,20 +287,20 @@ impl Reached {
 }
 
 /// An embedded portal in which the roster's users exist, and which keeps the limits that the run is told of.
-fn sandboxed(args: &RunArgs, roster: &Roster, machine_key: Option<&Secret>) -> Result<Reached, anyhow::Error> {
+fn sandboxed(settings: &Settings, roster: &Roster, machine_key: Option<&Secret>) -> Result<Reached, anyhow::Error> {
     let users = sandbox::users_of(roster).context("the roster's copy cannot be read again")?;
-    let window_ms = u64::try_from(args.limits.rate.window.as_millis()).unwrap_or(u64::MAX);
+    let window_ms = u64::try_from(settings.limits.rate.window.as_millis()).unwrap_or(u64::MAX);
     // Without rest after an answer the run is meant for a portal without this limiter.
-    let in_flight = !args.limits.hold_off.0.is_zero();
+    let in_flight = !settings.limits.hold_off.is_zero();
     let config = sandbox::Config {
         users,
-        congratulation_key: args.congratulation.key.clone(),
+        congratulation_key: settings.sending.key.clone(),
         row_keys: sandbox::keys_of(roster)?,
         machine_key: machine_key.map(|key| key.expose().to_owned()),
         limits: sandbox::Limits {
-            window: Some((args.limits.rate.requests, window_ms)),
-            reads: in_flight.then_some(args.limits.max_reads),
-            writes: in_flight.then_some(args.limits.max_writes),
+            window: Some((settings.limits.rate.requests, window_ms)),
+            reads: in_flight.then_some(settings.limits.max_reads),
+            writes: in_flight.then_some(settings.limits.max_writes),
             daily: None,
         },
         latency: SANDBOX_LATENCY,
@@ -317,7 +310,7 @@ fn sandboxed(args: &RunArgs, roster: &Roster, machine_key: Option<&Secret>) -> R
     let address = sandbox.origin().parse().context("the embedded portal has an odd address")?;
     let key = Secret::new("API key", sandbox.api_key().to_owned())?;
     let account = key.fingerprint();
-    let timeout = args.portal.timeout.0;
+    let timeout = settings.portal.timeout;
     let portal = Portal::new(Access { address, key, timeout, ca_file: None, proxy: None })?;
     let name = "the embedded portal".to_owned();
     Ok(Reached { portal, origin: Origin::of_sandbox(), name, account, sandbox: Some(sandbox) })
@@ -327,32 +320,40 @@ fn sandboxed(args: &RunArgs, roster: &Roster, machine_key: Option<&Secret>) -> R
 
 /// The ledger that was asked for. With `--sandbox` only the command line counts: a ledger of real runs that the
 /// environment or the settings file names has no business with it.
-fn ledger_given(args: &RunArgs, settings: &[Setting]) -> Option<PathBuf> {
-    let typed = settings.iter().any(|setting| setting.name == "ledger" && setting.source == "command line");
-    args.ledger.ledger.clone().filter(|_| !args.sandbox || typed)
+fn ledger_given(settings: &Settings) -> Option<PathBuf> {
+    settings.ledger.place.clone().filter(|_| !settings.sandbox || settings.ledger.typed)
 }
 
-fn open_ledger(args: &RunArgs, given: Option<&Path>, screen: &Screen) -> Result<(Option<Lock>, Ledger), anyhow::Error> {
-    if args.sandbox && given.is_none() {
+fn open_ledger(
+    settings: &Settings,
+    given: Option<&Path>,
+    screen: &Screen,
+) -> Result<(Option<Lock>, Ledger), anyhow::Error> {
+    if settings.sandbox && given.is_none() {
         return Ok((None, Ledger::temporary()?));
     }
     let path = ledger::place(given)?;
-    if args.ledger.require_ledger && !path.exists() {
+    if settings.ledger.must_exist && !path.exists() {
         return Err(LedgerError::Missing(path).into());
     }
-    let purpose = format!("run {}", args.roster);
-    let lock = Lock::wait_for(&path, &purpose, args.ledger.lock_timeout.0, |text| screen.say(text))?;
-    let ledger = Ledger::open(&lock, args.ledger.require_ledger)?;
+    let purpose = format!("run {}", settings.source);
+    let lock = Lock::wait_for(&path, &purpose, settings.ledger.wait_for, |text| screen.say(text))?;
+    let ledger = Ledger::open(&lock, settings.ledger.must_exist)?;
     Ok((Some(lock), ledger))
 }
 
 /// Records under another address may be this portal's: then going on would congratulate people twice.
-fn refuse_other_origin(args: &RunArgs, roster: &Roster, ledger: &Ledger, origin: &Origin) -> Result<(), anyhow::Error> {
+fn refuse_other_origin(
+    settings: &Settings,
+    roster: &Roster,
+    ledger: &Ledger,
+    origin: &Origin,
+) -> Result<(), anyhow::Error> {
     let valid = roster
         .rows()
         .iter()
         .enumerate()
-        .filter(|(number, row)| row.state == RowState::Valid && !is_carried(args, roster, *number));
+        .filter(|(number, row)| row.state == RowState::Valid && !is_carried(settings, roster, *number));
     if let Some((other, user)) = ledger.elsewhere(valid.filter_map(|(_, row)| row.user))? {
         bail!(
             "the ledger knows user {user} of this roster under {other}, and this run is for {origin}. If that is the \
@@ -365,13 +366,13 @@ fn refuse_other_origin(args: &RunArgs, roster: &Roster, ledger: &Ledger, origin:
 
 // ---- the question ----
 
-fn may_ask(args: &RunArgs) -> bool {
-    !args.congratulation.yes && !args.sandbox && io::stdin().is_terminal() && io::stderr().is_terminal()
+fn may_ask(settings: &Settings) -> bool {
+    !settings.sending.yes && !settings.sandbox && io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Shows the plan in a few lines and asks.
 fn is_wanted(
-    args: &RunArgs,
+    settings: &Settings,
     roster: &Roster,
     ledger: &Ledger,
     budget: &Budget,
@@ -381,7 +382,7 @@ fn is_wanted(
     let plan = Plan::make(
         roster.rows(),
         budget,
-        |row| is_carried(args, roster, row),
+        |row| is_carried(settings, roster, row),
         |user| {
             Ok::<_, LedgerError>(earlier(ledger, user, supersedes)?.map(|earlier| match earlier {
                 Earlier::Sent { .. } => Standing::Sent,
@@ -389,7 +390,7 @@ fn is_wanted(
             }))
         },
     )?;
-    if plan.requests.messages.most <= FEW && !args.congratulation.resend {
+    if plan.requests.messages.most <= FEW && !settings.sending.again.sent {
         return Ok(true);
     }
     let mut terminal = io::stderr().lock();
@@ -402,7 +403,7 @@ fn is_wanted(
         Grouped(plan.rows.unknown)
     )?;
     writeln!(terminal, "It takes about {} at the portal's limits.", Span(plan.duration().max(Duration::from_secs(1))))?;
-    if args.congratulation.resend {
+    if settings.sending.again.sent {
         writeln!(terminal, "--resend: people who were congratulated before get the same message a second time.")?;
     }
     if !ledger.has_sent()? {

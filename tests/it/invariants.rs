@@ -65,7 +65,15 @@ fn decisions_know_no_file_socket_clock_or_task() {
 
 #[test]
 fn what_is_wrapped_has_one_home() {
-    for (word, home) in [("governor::", "pace/spread.rs"), ("console::", "terminal"), ("rusqlite::", "ledger")] {
+    let homes = [
+        ("governor::", "pace/spread.rs"),
+        ("console::", "terminal"),
+        ("rusqlite::", "ledger"),
+        ("clap::", "cli"),
+        ("clap_complete::", "cli"),
+        ("clap_mangen::", "cli"),
+    ];
+    for (word, home) in homes {
         for file in sources(&src()) {
             let at_home = file.strip_prefix(src()).is_ok_and(|path| path.starts_with(home));
             assert!(at_home || !code(&file).contains(word), "{} uses {word}", file.display());
@@ -82,17 +90,24 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "report", "roster", "run", "sandbox", "secret", "sheet", "signals", "terminal", "user",
         ],
     ),
-    ("cli", &["display", "file", "home", "origin", "outcome", "pace", "roster", "sandbox", "terminal", "user"]),
+    (
+        "cli",
+        &[
+            "attempt", "display", "file", "home", "origin", "outcome", "pace", "roster", "sandbox", "settings",
+            "terminal", "user",
+        ],
+    ),
     (
         "run",
         &[
-            "access", "cli", "display", "file", "ledger", "origin", "outcome", "pace", "plan", "portal", "report",
-            "results", "roster", "sandbox", "secret", "signals", "signing", "terminal", "user", "workflow",
+            "access", "display", "file", "ledger", "origin", "outcome", "pace", "plan", "portal", "report", "results",
+            "roster", "sandbox", "secret", "settings", "signals", "signing", "terminal", "user", "workflow",
         ],
     ),
     ("report", &["display", "outcome", "roster", "sheet"]),
     ("inquiry", &["pace", "portal"]),
-    ("access", &["cli", "origin", "portal", "secret"]),
+    ("access", &["origin", "portal", "secret", "settings"]),
+    ("settings", &["attempt", "file", "origin", "outcome", "pace", "roster", "terminal"]),
     ("plan", &["display", "outcome", "pace", "portal", "roster", "user"]),
     ("workflow", &["display", "outcome", "pace", "portal", "roster", "user"]),
     ("portal", &["display", "origin", "pace", "secret", "user"]),
@@ -109,16 +124,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Arrows that point up, each to be struck when it is healed; none may be added.
-const KNOWN_SINS: &[(&str, &str)] = &[("access", "cli"), ("run", "cli")];
+const KNOWN_SINS: &[(&str, &str)] = &[];
 
 /// Files that use each other by some way round, each group to be struck when it is healed; none may be added.
 const KNOWN_CIRCLES: &[&str] = &[
-    "cli/mod.rs cli/settings.rs",
     "command/export.rs command/invite.rs command/mod.rs",
-    "ledger/fence.rs ledger/file.rs ledger/history.rs ledger/lock.rs ledger/mod.rs ledger/recorder.rs ledger/schema.rs",
+    "ledger/fence.rs ledger/file.rs ledger/mod.rs ledger/schema.rs",
     "roster/header.rs roster/mod.rs roster/records.rs roster/row.rs roster/spool.rs",
     "sandbox/mod.rs sandbox/routes.rs",
-    "workflow/job/mod.rs workflow/links.rs workflow/mod.rs",
 ];
 
 /// The units in their order, from the top: the list in `lib.rs`, under "The order".
@@ -285,9 +298,13 @@ fn without_strings(text: &str) -> String {
 /// Every name of ours in a text, from the crate's root, and whether it is passed on (`pub use`) there.
 fn names(text: &str, module: &Name, modules: &BTreeMap<Name, usize>) -> Vec<(bool, Name)> {
     let start = regex::Regex::new(r"(^|[^:\w])(crate|self|super|[a-z_0-9]+)::").expect("a pattern");
-    let mut found = Vec::new();
+    let (mut found, mut read_to) = (Vec::new(), 0);
     for start in start.captures_iter(text) {
         let (whole, word) = (start.get(0).expect("whole"), start.get(2).expect("a word"));
+        // Inside a list that was read whole, such as `use self::{child::Name}`.
+        if word.start() < read_to {
+            continue;
+        }
         let base = match word.as_str() {
             "crate" => Vec::new(),
             "self" => module.clone(),
@@ -306,6 +323,7 @@ fn names(text: &str, module: &Name, modules: &BTreeMap<Name, usize>) -> Vec<(boo
         let mut rest = &text[whole.end()..];
         let mut names = Vec::new();
         tree(&mut rest, &base, &mut names);
+        read_to = text.len() - rest.len();
         found.extend(names.into_iter().map(|name| (lends, name)));
     }
     found
