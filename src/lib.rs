@@ -32,7 +32,7 @@
 //!
 //! 1. No byte of a congratulation leaves before its intent is synced to disk (`run::drive` sends only what
 //!    [`ledger::Recorder::intend`] returned as open). So whatever was sent has an attempt on disk that holds its user.
-//! 2. The ledger admits one holding attempt a user and portal (`ledger::fence`: of earlier runs by a unique index in
+//! 2. The ledger admits one holding attempt a user and portal (`ledger::book::fence`: of earlier runs by a unique index in
 //!    the file itself, of the running one by heart), and one run at a time (a lock that the kernel drops with its
 //!    holder). So while something may have been sent, nothing else is.
 //! 3. A hold is released only by an ending that proves that nothing had an effect ([`portal::Fault::effect`]), or by a
@@ -56,6 +56,7 @@
 //! | [`roster`], [`results`] | the files in and out; [`files`] keeps those of a command apart |
 //! | [`report`] | what is told of a run afterwards; [`terminal`] while it goes on, and for diagnostics |
 //! | [`user`], [`outcome`], [`attempt`], [`exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
+//! | [`who`] | who runs this, for the record |
 //! | [`home`] | `~` in paths that no shell has seen |
 //! | [`signing`] | the key that a real portal demands |
 //! | [`sheet`], [`file`], [`signals`] | cells and columns of in and out; files that are whole or not there; Ctrl-C as a value |
@@ -94,6 +95,7 @@
 //! origin
 //! user
 //! exit
+//! who
 //! outcome
 //! secret
 //! home
@@ -142,4 +144,5 @@ pub mod signals;
 pub mod signing;
 pub mod terminal;
 pub mod user;
+pub mod who;
 pub mod workflow;

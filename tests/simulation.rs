@@ -23,12 +23,13 @@ use std::{
 
 use jiff::Timestamp;
 use onboard::{
+    attempt::Ending,
     outcome::Outcome,
     pace::{self, Kind, Limiter, Limits, Moment, Pace, Permit, Rate, Reaction, RecentUse, Refusal},
     portal::{ErrorBody, Fault, LinkAnswer, Loss, Page, Person, PersonStatus},
     roster::{Row, RowState},
     user::{EmployeeType, UserId},
-    workflow::{Call, Closed, Earlier, Ending, Halt, Job, Policy, Stamp},
+    workflow::{Call, Closed, Halt, Job, Policy, Stamp},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -284,8 +285,10 @@ impl World {
         let earlier = |user: UserId| {
             let at = Timestamp::UNIX_EPOCH;
             Ok::<_, std::convert::Infallible>(match self.ledger.get(&user) {
-                Some(Held::Sent) => Some(Earlier::Sent { at, run: "r".into() }),
-                Some(Held::Unknown | Held::Intent) => Some(Earlier::Unknown { at, run: "r".into(), why: "w".into() }),
+                Some(Held::Sent) => Some(onboard::attempt::Held::Sent { at, run: "r".into() }),
+                Some(Held::Unknown | Held::Intent) => {
+                    Some(onboard::attempt::Held::Unknown { at, run: "r".into(), why: "w".into() })
+                }
                 None => None,
             })
         };

@@ -273,14 +273,15 @@ fn look_at_ledger(args: &DoctorArgs, entry: &access::Entry, findings: &mut Findi
     }
     let looked = Ledger::look(&path).and_then(|mut ledger| {
         ledger.look_at(&entry.address.origin(), &[])?;
-        ledger.daily_use(Some(entry.account), now())
+        ledger.used(Some(entry.account), std::time::Duration::ZERO)
     });
     match looked {
-        Ok(daily) => {
+        Ok(used) => {
             findings.good("ledger", format!("{shown} is readable"));
-            let from = daily.frees_at.map(|at| format!(", the first of them free again {}", moment(at)));
+            let frees_at = used.frees_in.and_then(|frees_in| now().checked_add(frees_in).ok());
+            let from = frees_at.map(|at| format!(", the first of them free again {}", moment(at)));
             let from = from.unwrap_or_default();
-            findings.good("daily writes", format!("{} in the last 24 hours{from}", Grouped(daily.count)));
+            findings.good("daily writes", format!("{} in the last 24 hours{from}", Grouped(used.daily)));
         }
         Err(error) => findings.bad("ledger", error.to_string(), "name another ledger with --ledger"),
     }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::bail;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 
 use crate::{
@@ -45,20 +45,46 @@ pub(super) fn execute(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, any
     Ok(0)
 }
 
+/// What could be a run or a user is a run first.
 fn story(text: &str, ledger: &Ledger) -> Result<Vec<AttemptRecord>, anyhow::Error> {
+    if let Some(digits) = run_digits(text) {
+        match ledger.runs_named(&digits)?.as_slice() {
+            [] => {}
+            [only] => return Ok(ledger.attempts_of(only)?),
+            several => bail!("`{}` names several runs; give one of: {}", Shown(text), several.join(", ")),
+        }
+    }
     if let Ok(id) = text.parse::<UserId>() {
         return Ok(ledger.story(id)?);
     }
     match text.parse::<Email>() {
         Ok(email) => Ok(ledger.story_by_email(email.digest())?),
-        Err(_) => bail!("`{}` is neither a user id nor an e-mail address", Shown(text)),
+        Err(_) => bail!("`{}` is neither a run, nor a user id, nor an e-mail address", Shown(text)),
     }
+}
+
+/// The text as a run's id, or as a short one: its last 8 digits.
+fn run_digits(text: &str) -> Option<String> {
+    let is_short = text.len() == SHORT && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let digits = if is_short { Some(text.to_owned()) } else { text.parse::<UserId>().ok().map(|id| id.to_string()) };
+    digits.map(|digits| digits.to_ascii_lowercase())
+}
+
+/// The digits of a short id.
+const SHORT: usize = 8;
+
+/// A run's id as a table shows it.
+fn short(run: &str) -> String {
+    let from = run.len().saturating_sub(SHORT);
+    run.get(from..).unwrap_or(run).to_owned()
 }
 
 /// A record as a line of a table.
 trait Line: serde::Serialize {
     const HEADER: &'static [&'static str];
     fn cells(&self) -> Vec<String>;
+    /// Its run.
+    fn run(&self) -> &str;
 }
 
 fn optional(at: Option<Timestamp>) -> String {
@@ -87,6 +113,10 @@ impl Line for RunRecord {
             outcomes.unwrap_or_default(),
         ]
     }
+
+    fn run(&self) -> &str {
+        &self.run
+    }
 }
 
 impl Line for UserRecord {
@@ -95,12 +125,19 @@ impl Line for UserRecord {
     fn cells(&self) -> Vec<String> {
         vec![
             self.portal.clone(),
-            self.user_id.clone(),
+            match (&self.user_id, &self.address) {
+                (Some(user), _) => user.clone(),
+                (None, address) => format!("{} {}", self.mail, address.as_deref().unwrap_or_default()),
+            },
             self.state.clone(),
             moment(self.at),
             self.run.clone(),
             self.attempts.to_string(),
         ]
+    }
+
+    fn run(&self) -> &str {
+        &self.run
     }
 }
 
@@ -122,6 +159,10 @@ impl Line for AttemptRecord {
             self.decided_by.clone().unwrap_or_default(),
             optional(self.decided_at),
         ]
+    }
+
+    fn run(&self) -> &str {
+        &self.run
     }
 }
 
@@ -150,8 +191,16 @@ fn write<L: Line>(format: HistoryFormat, lines: &[L], out: &mut dyn Write) -> Re
             if io::stdout().is_terminal() {
                 table.set_content_arrangement(ContentArrangement::Dynamic);
             }
+            // What is copied from here is not broken over lines.
+            for whole in ["run", "user_id"] {
+                let column = L::HEADER.iter().position(|name| *name == whole).and_then(|place| table.column_mut(place));
+                if let Some(column) = column {
+                    column.set_constraint(ColumnConstraint::ContentWidth);
+                }
+            }
             for line in lines {
-                table.add_row(line.cells().iter().map(|cell| Shown(cell).to_string()));
+                let cells = line.cells().into_iter().map(|cell| if cell == line.run() { short(&cell) } else { cell });
+                table.add_row(cells.map(|cell| Shown(&cell).to_string()));
             }
             writeln!(out, "{table}")?;
         }

@@ -7,26 +7,23 @@
 use std::{collections::HashMap, io, io::Write, path::PathBuf};
 
 use anyhow::bail;
-use jiff::Timestamp;
 use reqwest::Method;
 
 use crate::{
     access,
+    attempt::{Ending, Held, LetGo, Mail},
     cli::InviteArgs,
     display::{count, moment},
     file::{Target, probe_place, write_whole},
     inquiry::Inquiry,
-    ledger::{
-        self, AttemptId, Ending, Held, Intended, Intent, Ledger, LedgerError, Lock, Mail, Recorder, RunStart,
-        Supersedes,
-    },
-    outcome::Tally,
+    ledger::{self, AttemptId, Intended, Intent, Ledger, LedgerError, Lock, Recorder, RunStart},
     portal::{Effect, ErrorBody, Fault, PAGE_SIZE, Person, PersonStatus, Wanted},
     roster::{Roster, RowState, Source},
     sheet::neutralise,
     signals::Signals,
     terminal::Screen,
     user::{Email, EmployeeType, UserId},
+    who,
 };
 
 /// From so many addresses on, the listing is read in pages; below, each is looked up.
@@ -107,23 +104,21 @@ pub(super) fn execute(args: &InviteArgs, screen: &Screen) -> Result<u8, anyhow::
     let purpose = format!("invite {}", args.people);
     let lock = Lock::wait_for(&path, &purpose, args.ledger.lock_timeout.0, |text| screen.say(text))?;
     let mut ledger = Ledger::open(&lock, args.ledger.require_ledger)?;
-    ledger.recover(now())?;
+    ledger.recover()?;
     ledger.turn_to(&entry.address.origin(), &args.ledger.formerly)?;
-    let daily = ledger.daily_use(Some(entry.account), now())?;
-    let recent = ledger.recent_use(args.limits.rate.window, now())?;
+    let used = ledger.used(Some(entry.account), args.limits.rate.window)?;
     if !is_wanted(args, &people, screen)? {
         screen.say("nothing was sent");
         return Ok(2);
     }
-    ledger.begin_run(&RunStart {
+    ledger.begin_run(RunStart {
         id: uuid::Uuid::now_v7(),
         account: entry.account,
         command: "invite",
         roster: args.people.to_string(),
         roster_hash: people.sha256(),
         rows: people.rows().len(),
-        who: ledger::who(),
-        at: now(),
+        who: who::who(),
     })?;
     let recorder = Recorder::start(ledger)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -132,8 +127,8 @@ pub(super) fn execute(args: &InviteArgs, screen: &Screen) -> Result<u8, anyhow::
         entry: &entry,
         people: &people,
         recorder: &recorder,
-        inquiry: Inquiry::new(args.limits.limits(), &recent, 5, 1),
-        left: args.limits.daily_writes.saturating_sub(daily.count),
+        inquiry: Inquiry::new(args.limits.limits(), &used.recent, 5, 1),
+        left: args.limits.daily_writes.saturating_sub(used.daily),
         ends: vec![None; people.rows().len()],
     };
     let stop = runtime.block_on(job.run());
@@ -147,7 +142,7 @@ pub(super) fn execute(args: &InviteArgs, screen: &Screen) -> Result<u8, anyhow::
     let written = write(&people, &target, &ends);
     let status = status(stop.as_ref(), &ends, written.is_err());
     if let Some(mut ledger) = ledger
-        && let Err(error) = ledger.end_run(now(), status, sent, &Tally::default())
+        && let Err(error) = ledger.end_run(status, sent, counts(&ends))
     {
         screen.say(&format!("the end of the run could not be recorded: {error}"));
     }
@@ -311,7 +306,7 @@ impl Invitations<'_> {
     async fn invite_again(&mut self, again: Vec<(usize, Option<UserId>, Email)>) -> Result<(), Stop> {
         for batch in again.chunks(PAGE_SIZE as usize) {
             let intents =
-                batch.iter().map(|(_, _, email)| intent(email, Supersedes { sent: true, unknown: true })).collect();
+                batch.iter().map(|(_, _, email)| intent(email, LetGo { sent: true, unknown: true })).collect();
             let recorded = self.recorder.intend(intents).await.map_err(Stop::Storage)?;
             let open: Vec<_> = recorded
                 .iter()
@@ -338,14 +333,14 @@ impl Invitations<'_> {
         if self.left == 0 {
             return Err(Stop::Limit("the daily write limit was reached"));
         }
-        let supersedes = Supersedes { sent: false, unknown: self.args.retry_unknown };
-        let recorded = self.recorder.intend(vec![intent(email, supersedes)]).await.map_err(Stop::Storage)?;
+        let let_go = LetGo { sent: false, unknown: self.args.retry_unknown };
+        let recorded = self.recorder.intend(vec![intent(email, let_go)]).await.map_err(Stop::Storage)?;
         let attempt = match recorded.first() {
             Some(Intended::Open(attempt)) => *attempt,
             Some(Intended::Held(Held::Sent { at, run })) => {
                 return Ok(end(Fate::AlreadyInvited, format!("invited {} by run {run}", moment(*at))));
             }
-            Some(Intended::Held(Held::Unknown { at, run, reason })) => {
+            Some(Intended::Held(Held::Unknown { at, run, why: reason })) => {
                 let at = moment(*at);
                 let what = "the invitation may have been sent";
                 return Ok(end(
@@ -369,7 +364,7 @@ impl Invitations<'_> {
         self.left = self.left.saturating_sub(1);
         let conclude = |ending: &Ending, http: Option<u16>| {
             for attempt in attempts {
-                self.recorder.conclude(*attempt, ending.clone(), http, now());
+                self.recorder.conclude(*attempt, ending.clone(), http);
             }
         };
         let Err(fault) = result else {
@@ -379,15 +374,15 @@ impl Invitations<'_> {
         let (reason, http) = (fault.to_string(), fault.status());
         let settled = match fault.effect() {
             Effect::Unknown => {
-                conclude(&Ending::Unknown { reason: reason.clone() }, http);
+                conclude(&Ending::Unknown { why: reason.clone() }, http);
                 end(Fate::Unknown, format!("the invitation may have been sent: {reason}; ask, then --retry-unknown"))
             }
             Effect::Rejected => {
-                conclude(&Ending::NoEffect { counted: true, reason: reason.clone() }, http);
+                conclude(&Ending::NoEffect { counted: true, why: reason.clone() }, http);
                 end(Fate::Rejected, reason)
             }
             Effect::NoneYet => {
-                conclude(&Ending::NoEffect { counted: false, reason }, http);
+                conclude(&Ending::NoEffect { counted: false, why: reason }, http);
                 end(Fate::NotAttempted, "the run stopped before this row")
             }
         };
@@ -403,9 +398,9 @@ impl Invitations<'_> {
     }
 }
 
-fn intent(email: &Email, supersedes: Supersedes) -> Intent {
+fn intent(email: &Email, let_go: LetGo) -> Intent {
     let digest = email.digest();
-    Intent { mail: Mail::Invitation, subject: digest.0, email: Some(digest), at: now(), supersedes }
+    Intent { mail: Mail::Invitation, subject: digest.0, email: Some(digest), let_go }
 }
 
 /// What the portal's own knowledge of somebody settles; `None` where an invitation is due.
@@ -471,7 +466,8 @@ fn status(stop: Option<&Stop>, ends: &[End], unwritten: bool) -> u8 {
     }
 }
 
-fn tell(ends: &[End], stop: Option<&Stop>, target: &Target, entry: &access::Entry, screen: &Screen) {
+/// Rows by what became of them.
+fn counts(ends: &[End]) -> Vec<(&'static str, u64)> {
     let mut counts: Vec<(Fate, u64)> = Vec::new();
     for end in ends {
         match counts.iter_mut().find(|(fate, _)| *fate == end.fate) {
@@ -480,7 +476,11 @@ fn tell(ends: &[End], stop: Option<&Stop>, target: &Target, entry: &access::Entr
         }
     }
     counts.sort_unstable();
-    let counts: Vec<String> = counts.iter().map(|(fate, rows)| format!("{rows} {}", fate.as_str())).collect();
+    counts.into_iter().map(|(fate, rows)| (fate.as_str(), rows)).collect()
+}
+
+fn tell(ends: &[End], stop: Option<&Stop>, target: &Target, entry: &access::Entry, screen: &Screen) {
+    let counts: Vec<String> = counts(ends).iter().map(|(fate, rows)| format!("{rows} {fate}")).collect();
     screen.say(&counts.join(", "));
     match stop {
         None => {}
@@ -496,9 +496,4 @@ fn tell(ends: &[End], stop: Option<&Stop>, target: &Target, entry: &access::Entr
     if let Target::Path(path) = target {
         screen.say(&format!("results  {}", path.display()));
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the shell's clock")]
-fn now() -> Timestamp {
-    Timestamp::now()
 }

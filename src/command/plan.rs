@@ -5,9 +5,10 @@ use std::{fmt::Write as _, io::Write};
 use jiff::Timestamp;
 
 use crate::{
+    attempt::{Held, Mail},
     cli::PlanArgs,
     display::{Grouped, Span, count, moment},
-    ledger::{self, Held, Ledger, LedgerError, Mail},
+    ledger::{self, Ledger, LedgerError},
     plan::{Between, Budget, Plan, Standing},
     roster::Roster,
     terminal::Screen,
@@ -23,8 +24,9 @@ pub(super) fn execute(args: &PlanArgs, screen: &Screen, out: &mut dyn Write) -> 
     let ledger = look(args)?;
     let (daily_left, frees_at) = match &ledger {
         Some(ledger) => {
-            let daily = ledger.daily_use(None, now)?;
-            (args.limits.daily_writes.saturating_sub(daily.count), daily.frees_at)
+            let used = ledger.used(None, std::time::Duration::ZERO)?;
+            let frees_at = used.frees_in.and_then(|frees_in| now.checked_add(frees_in).ok());
+            (args.limits.daily_writes.saturating_sub(used.daily), frees_at)
         }
         None => (args.limits.daily_writes, None),
     };
@@ -42,8 +44,11 @@ pub(super) fn execute(args: &PlanArgs, screen: &Screen, out: &mut dyn Write) -> 
         &budget,
         |_| false,
         |user| {
-            let held =
-                ledger.as_ref().map_or(Ok(None), |ledger| ledger.held(Mail::Congratulation, *user.as_bytes()))?;
+            let mut held = None;
+            if let Some(ledger) = &ledger {
+                let asked = std::iter::once(*user.as_bytes());
+                ledger.held(Mail::Congratulation, asked, |_, found| held = Some(found))?;
+            }
             Ok::<_, LedgerError>(match held {
                 Some(Held::Sent { .. }) if !args.resend => Some(Standing::Sent),
                 Some(Held::Unknown { .. }) if !args.retry_unknown => Some(Standing::Unknown),

@@ -1,17 +1,18 @@
-//! `onboard settle`: a person's decision on congratulations that may have been sent, recorded with who and when.
+//! `onboard settle`: a person's decision on what may have been sent, of either mail, recorded with who and when.
 
 use std::io::Write;
 
 use anyhow::bail;
-use jiff::Timestamp;
 
 use crate::{
+    attempt::{Mail, Subject},
     cli::{Decision, SettleArgs},
     display::Shown,
-    ledger::{self, Ledger, Lock, Mail, Settlement},
+    ledger::{self, Ledger, Lock, Named, Settlement},
     origin::Origin,
     terminal::Screen,
     user::{Email, UserId},
+    who,
 };
 
 pub(super) fn execute(args: &SettleArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
@@ -23,26 +24,28 @@ pub(super) fn execute(args: &SettleArgs, screen: &Screen, out: &mut dyn Write) -
     let mut ledger = Ledger::open(&lock, false)?;
     let origin = origin(args, &ledger)?;
     ledger.look_at(&origin, &[])?;
-    #[expect(clippy::disallowed_methods, reason = "a decision is recorded with the time of it")]
-    let now = Timestamp::now();
     // A run that was killed left its intents; with the lock held they are what `unknown` is made of.
-    ledger.recover(now)?;
-    let by = args.by.clone().unwrap_or_else(ledger::who);
+    ledger.recover()?;
+    let by = args.by.clone().unwrap_or_else(who::who);
     // All are understood before the first is recorded.
-    let users = args.users.iter().map(|text| user(text, &ledger)).collect::<Result<Vec<_>, _>>()?;
+    let named = args.users.iter().map(|text| named(text, &ledger)).collect::<Result<Vec<_>, _>>()?;
     let mut left_open = 0;
-    for user in users {
+    for (shown, mail, subject) in named {
         let was_sent = args.decision == Decision::Sent;
-        match ledger.settle(Mail::Congratulation, *user.as_bytes(), was_sent, &by, now)? {
-            Settlement::Done if was_sent => writeln!(out, "{user}: recorded as sent by {}", Shown(&by))?,
-            Settlement::Done => writeln!(out, "{user}: recorded as not sent by {}; the next run sends it", Shown(&by))?,
+        let again = match mail {
+            Mail::Congratulation => "the next run",
+            Mail::Invitation => "the next invite",
+        };
+        match ledger.settle(mail, subject, was_sent, &by)? {
+            Settlement::Done if was_sent => writeln!(out, "{shown}: recorded as sent by {}", Shown(&by))?,
+            Settlement::Done => writeln!(out, "{shown}: recorded as not sent by {}; {again} sends it", Shown(&by))?,
             Settlement::NotUnknown(state) => {
                 left_open += 1;
-                writeln!(out, "{user}: nothing to settle, the ledger has it as {state}")?;
+                writeln!(out, "{shown}: nothing to settle, the ledger has it as {state}")?;
             }
             Settlement::NoRecord => {
                 left_open += 1;
-                writeln!(out, "{user}: the ledger knows nothing of this user at {origin}")?;
+                writeln!(out, "{shown}: the ledger knows nothing of this user at {origin}")?;
             }
         }
     }
@@ -63,19 +66,34 @@ fn origin(args: &SettleArgs, ledger: &Ledger) -> Result<Origin, anyhow::Error> {
     }
 }
 
-fn user(text: &str, ledger: &Ledger) -> Result<UserId, anyhow::Error> {
+/// What is meant, as it is shown: a user's congratulation by id, either mail by address.
+fn named(text: &str, ledger: &Ledger) -> Result<(String, Mail, Subject), anyhow::Error> {
     if let Ok(id) = text.parse::<UserId>() {
-        return Ok(id);
+        return Ok((id.to_string(), Mail::Congratulation, *id.as_bytes()));
     }
     let Ok(email) = text.parse::<Email>() else {
         bail!("`{}` is neither a user id nor an e-mail address", Shown(text));
     };
-    match ledger.users_with(email.digest())?.as_slice() {
-        [only] => Ok(*only),
-        [] => bail!("the ledger knows nobody by {}; give the user id, as it stands in the results", Shown(text)),
-        several => {
-            let ids: Vec<String> = several.iter().map(ToString::to_string).collect();
-            bail!("the ledger knows several users by {}; give one of: {}", Shown(text), ids.join(", "))
+    let found = ledger.named_by(email.digest())?;
+    let open: Vec<Named> = found.iter().filter(|named| named.is_unknown).copied().collect();
+    // Where one thing alone is undecided, that is meant.
+    let named = match (open.as_slice(), found.as_slice()) {
+        ([only], _) | ([], [only]) => *only,
+        ([], []) => bail!("the ledger knows nobody by {}; give the user id, as it stands in the results", Shown(text)),
+        (_, several) => {
+            let told: Vec<String> = several
+                .iter()
+                .map(|named| match named.mail {
+                    Mail::Congratulation => UserId::from_bytes(named.subject).to_string(),
+                    Mail::Invitation => "the invitation to the address (once the others are settled)".to_owned(),
+                })
+                .collect();
+            bail!("the ledger knows several things by {}; give one of: {}", Shown(text), told.join(", "))
         }
-    }
+    };
+    let shown = match named.mail {
+        Mail::Congratulation => UserId::from_bytes(named.subject).to_string(),
+        Mail::Invitation => format!("the invitation to {}", Shown(email.as_str())),
+    };
+    Ok((shown, named.mail, named.subject))
 }

@@ -12,7 +12,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{LedgerError, file};
+use super::{Holder, LedgerError, book::file};
 use crate::display::{Shown, Span};
 
 /// How often a lock that somebody else holds is tried again.
@@ -24,16 +24,6 @@ pub struct Lock {
     _file: File,
     /// The ledger it stands for, with symbolic links resolved.
     path: PathBuf,
-}
-
-/// Who holds the lock, as far as that is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder(String);
-
-impl std::fmt::Display for Holder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 impl Lock {

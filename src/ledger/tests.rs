@@ -1,10 +1,14 @@
-use std::fs;
+use std::{fs, iter};
+
+use jiff::Timestamp;
+use rusqlite::Connection;
 
 use super::*;
 use crate::user::UserId;
 
 const ANN: [u8; 16] = [1; 16];
 const BEN: [u8; 16] = [2; 16];
+const NOTHING: [(&str, u64); 0] = [];
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_795_000_000 + second).expect("a time")
@@ -16,14 +20,55 @@ fn origin(text: &str) -> Origin {
 
 fn open(path: &Path) -> Ledger {
     let lock = Lock::try_acquire(path, "a test", at(0)).expect("a lock").expect("free");
-    let mut ledger = Ledger::open(&lock, false).expect("a ledger");
+    let mut ledger = Ledger::open(&lock, false).expect("a ledger").with_clock(Clock::fixed(at(0)));
     ledger.turn_to(&origin("https://p.example"), &[]).expect("turned");
     begin(&mut ledger, at(0));
     ledger
 }
 
+/// The ledger at this time.
+fn when(ledger: &mut Ledger, now: Timestamp) -> &mut Ledger {
+    ledger.clock().set(now);
+    ledger
+}
+
+fn held(ledger: &Ledger, mail: Mail, subject: Subject) -> Result<Option<Held>, LedgerError> {
+    let mut found = None;
+    ledger.held(mail, iter::once(subject), |_, held| found = Some(held)).map(|()| found)
+}
+
+fn elsewhere(ledger: &Ledger, users: &[UserId]) -> Option<(String, UserId)> {
+    let subjects = users.iter().map(|user| *user.as_bytes());
+    let found = ledger.elsewhere(Mail::Congratulation, subjects, iter::empty()).expect("asked")?;
+    let Whom::Subject(user) = found.whom else { panic!("{found:?}") };
+    assert_eq!(UserId::from_bytes(user), users[found.position]);
+    Some((found.origin, UserId::from_bytes(user)))
+}
+
+/// The day's writes so far, with a stamp, so that a test says when it is.
+#[derive(Debug, PartialEq, Eq)]
+struct DailyUse {
+    count: u64,
+    frees_at: Option<Timestamp>,
+}
+
+fn daily_use(ledger: &Ledger, account: Option<[u8; 8]>, now: Timestamp) -> Result<DailyUse, LedgerError> {
+    ledger.clock().set(now);
+    let used = ledger.used(account, Duration::ZERO)?;
+    Ok(DailyUse { count: used.daily, frees_at: used.frees_in.map(|frees_in| now + frees_in) })
+}
+
+fn recent_use(ledger: &Ledger, window: Duration, now: Timestamp) -> Result<Vec<RecentUse>, LedgerError> {
+    ledger.clock().set(now);
+    Ok(ledger.used(None, window)?.recent)
+}
+
+fn has_sent(ledger: &Ledger) -> Result<bool, LedgerError> {
+    Ok(ledger.used(None, Duration::ZERO)?.ever_sent)
+}
+
 fn begin(ledger: &mut Ledger, now: Timestamp) {
-    ledger.recover(now).expect("recovered");
+    when(ledger, now).recover().expect("recovered");
     let start = RunStart {
         id: uuid::Uuid::now_v7(),
         account: [7; 8],
@@ -32,13 +77,12 @@ fn begin(ledger: &mut Ledger, now: Timestamp) {
         roster_hash: [0; 32],
         rows: 2,
         who: "anna@host".into(),
-        at: now,
     };
-    ledger.begin_run(&start).expect("begun");
+    ledger.begin_run(start).expect("begun");
 }
 
 fn intent(subject: Subject) -> Intent {
-    Intent { mail: Mail::Congratulation, subject, email: None, at: at(1), supersedes: Supersedes::default() }
+    Intent { mail: Mail::Congratulation, subject, email: None, let_go: LetGo::default() }
 }
 
 /// Records as a run does, and gives the ledger back.
@@ -47,10 +91,13 @@ async fn record(ledger: Ledger, subject: Subject, ending: Option<Ending>) -> (Le
 }
 
 async fn record_as(ledger: Ledger, intent: Intent, ending: Option<Ending>) -> (Ledger, Intended) {
+    let clock = ledger.clock().clone();
+    clock.set(at(1));
     let recorder = Recorder::start(ledger).expect("a thread");
     let intended = recorder.intend(vec![intent]).await.expect("recorded").remove(0);
     if let (Intended::Open(attempt), Some(ending)) = (&intended, ending) {
-        recorder.conclude(*attempt, ending, Some(200), at(2));
+        clock.set(at(2));
+        recorder.conclude(*attempt, ending, Some(200));
     }
     let (ledger, result) = recorder.finish().await;
     result.expect("written");
@@ -65,17 +112,17 @@ async fn what_was_sent_or_may_have_been_is_never_sent_again() {
     assert!(matches!(first, Intended::Open(_)));
     let (ledger, second) = record(ledger, ANN, None).await;
     assert!(matches!(second, Intended::Held(Held::Sent { .. })));
-    let (ledger, third) = record(ledger, BEN, Some(Ending::Unknown { reason: "lost".into() })).await;
+    let (ledger, third) = record(ledger, BEN, Some(Ending::Unknown { why: "lost".into() })).await;
     assert!(matches!(third, Intended::Open(_)));
     let (_, fourth) = record(ledger, BEN, None).await;
-    assert!(matches!(fourth, Intended::Held(Held::Unknown { reason, .. }) if reason == "lost"));
+    assert!(matches!(fourth, Intended::Held(Held::Unknown { why, .. }) if why == "lost"));
 }
 
 #[tokio::test]
 async fn what_certainly_had_no_effect_is_tried_afresh() {
     let folder = tempfile::tempdir().expect("a folder");
     let ledger = open(&folder.path().join("ledger.db"));
-    let no_effect = Ending::NoEffect { counted: false, reason: "429".into() };
+    let no_effect = Ending::NoEffect { counted: false, why: "429".into() };
     let (ledger, _) = record(ledger, ANN, Some(no_effect)).await;
     let (_, again) = record(ledger, ANN, Some(Ending::Sent)).await;
     assert!(matches!(again, Intended::Open(_)));
@@ -88,17 +135,16 @@ async fn an_intent_of_a_dead_run_is_unknown_until_a_person_settles_it() {
     let (ledger, _) = record(open(&path), ANN, None).await;
     drop(ledger);
     let ledger = open(&path);
-    assert!(matches!(ledger.held(Mail::Congratulation, ANN), Ok(Some(Held::Unknown { .. }))));
+    assert!(matches!(held(&ledger, Mail::Congratulation, ANN), Ok(Some(Held::Unknown { .. }))));
     let mut ledger = ledger;
-    let settle =
-        |ledger: &mut Ledger, sent| ledger.settle(Mail::Congratulation, ANN, sent, "ben", at(5)).expect("settled");
+    let settle = |ledger: &mut Ledger, sent| ledger.settle(Mail::Congratulation, ANN, sent, "ben").expect("settled");
     assert_eq!(settle(&mut ledger, false), Settlement::Done);
     assert_eq!(settle(&mut ledger, false), Settlement::NotUnknown("unknown".into()));
-    let (mut ledger, again) = record(ledger, ANN, Some(Ending::Unknown { reason: "lost".into() })).await;
+    let (mut ledger, again) = record(ledger, ANN, Some(Ending::Unknown { why: "lost".into() })).await;
     assert!(matches!(again, Intended::Open(_)));
     assert_eq!(settle(&mut ledger, true), Settlement::Done);
-    assert!(matches!(ledger.held(Mail::Congratulation, ANN), Ok(Some(Held::Sent { .. }))));
-    assert_eq!(ledger.settle(Mail::Congratulation, BEN, true, "ben", at(5)).expect("asked"), Settlement::NoRecord);
+    assert!(matches!(held(&ledger, Mail::Congratulation, ANN), Ok(Some(Held::Sent { .. }))));
+    assert_eq!(ledger.settle(Mail::Congratulation, BEN, true, "ben").expect("asked"), Settlement::NoRecord);
     let story = ledger.story(UserId::from_bytes(ANN)).expect("a story");
     assert_eq!(story.iter().map(|one| one.decided_by.as_deref()).collect::<Vec<_>>(), [Some("ben"), Some("ben")]);
 }
@@ -107,10 +153,10 @@ async fn an_intent_of_a_dead_run_is_unknown_until_a_person_settles_it() {
 async fn a_person_may_ask_to_send_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let (ledger, _) = record(open(&folder.path().join("ledger.db")), ANN, Some(Ending::Sent)).await;
-    let unknown_only = Intent { supersedes: Supersedes { sent: false, unknown: true }, ..intent(ANN) };
+    let unknown_only = Intent { let_go: LetGo { sent: false, unknown: true }, ..intent(ANN) };
     let (ledger, held) = record_as(ledger, unknown_only, None).await;
     assert!(matches!(held, Intended::Held(_)));
-    let resend = Intent { supersedes: Supersedes { sent: true, unknown: false }, ..intent(ANN) };
+    let resend = Intent { let_go: LetGo { sent: true, unknown: false }, ..intent(ANN) };
     let (ledger, open) = record_as(ledger, resend, Some(Ending::Sent)).await;
     assert!(matches!(open, Intended::Open(_)));
     assert_eq!(ledger.story(UserId::from_bytes(ANN)).expect("a story").len(), 2);
@@ -120,13 +166,13 @@ async fn a_person_may_ask_to_send_again() {
 async fn a_person_may_let_an_unknown_go_but_not_one_that_is_on_its_way() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ledger.db");
-    let retry = Intent { supersedes: Supersedes { sent: false, unknown: true }, ..intent(ANN) };
+    let retry = Intent { let_go: LetGo { sent: false, unknown: true }, ..intent(ANN) };
     let (ledger, _) = record(open(&path), ANN, None).await;
     let (ledger, held) = record_as(ledger, retry, None).await;
-    assert!(matches!(held, Intended::Held(Held::Unknown { reason, .. }) if reason == "it is on its way"));
+    assert!(matches!(held, Intended::Held(Held::Unknown { why, .. }) if why == "it is on its way"));
     drop(ledger);
     // Its run is dead: now nobody knows.
-    let (ledger, again) = record_as(open(&path), retry, Some(Ending::Unknown { reason: "lost".into() })).await;
+    let (ledger, again) = record_as(open(&path), retry, Some(Ending::Unknown { why: "lost".into() })).await;
     assert!(matches!(again, Intended::Open(_)));
     let (_, once_more) = record_as(ledger, retry, None).await;
     assert!(matches!(once_more, Intended::Open(_)));
@@ -138,26 +184,26 @@ async fn intents_of_a_dead_run_are_counted_and_the_others_left_alone() {
     let (ledger, _) = record(open(&folder.path().join("ledger.db")), ANN, Some(Ending::Sent)).await;
     let (ledger, _) = record(ledger, BEN, None).await;
     let (mut ledger, _) = record(ledger, [3; 16], None).await;
-    assert_eq!(ledger.recover(at(3)).expect("recovered"), 2);
-    assert_eq!(ledger.recover(at(4)).expect("recovered"), 0);
-    assert!(matches!(ledger.held(Mail::Congratulation, ANN), Ok(Some(Held::Sent { .. }))));
+    assert_eq!(when(&mut ledger, at(3)).recover().expect("recovered"), 2);
+    assert_eq!(when(&mut ledger, at(4)).recover().expect("recovered"), 0);
+    assert!(matches!(held(&ledger, Mail::Congratulation, ANN), Ok(Some(Held::Sent { .. }))));
     assert!(
-        matches!(ledger.held(Mail::Congratulation, BEN), Ok(Some(Held::Unknown { at: when, .. })) if when == at(3))
+        matches!(held(&ledger, Mail::Congratulation, BEN), Ok(Some(Held::Unknown { at: when, .. })) if when == at(3))
     );
-    assert_eq!(ledger.held(Mail::Invitation, BEN).expect("asked"), None, "another kind of mail");
+    assert_eq!(held(&ledger, Mail::Invitation, BEN).expect("asked"), None, "another kind of mail");
 }
 
 #[tokio::test]
 async fn whether_anything_was_ever_accepted_is_known_for_each_portal() {
     let folder = tempfile::tempdir().expect("a folder");
     let (ledger, _) = record(open(&folder.path().join("ledger.db")), ANN, None).await;
-    assert!(!ledger.has_sent().expect("asked"));
+    assert!(!has_sent(&ledger).expect("asked"));
     let (mut ledger, _) = record(ledger, BEN, Some(Ending::Sent)).await;
-    assert!(ledger.has_sent().expect("asked"));
+    assert!(has_sent(&ledger).expect("asked"));
     ledger.turn_to(&origin("https://new.example"), &[]).expect("turned");
-    assert!(!ledger.has_sent().expect("asked"));
+    assert!(!has_sent(&ledger).expect("asked"));
     ledger.turn_to(&origin("https://new.example"), &[origin("https://p.example")]).expect("turned");
-    assert!(ledger.has_sent().expect("asked"));
+    assert!(has_sent(&ledger).expect("asked"));
 }
 
 #[tokio::test]
@@ -166,11 +212,11 @@ async fn records_under_another_origin_are_found_and_joined() {
     let (mut ledger, _) = record(open(&folder.path().join("ledger.db")), ANN, Some(Ending::Sent)).await;
     let (new, old) = (origin("https://new.example"), origin("https://p.example"));
     ledger.turn_to(&new, &[]).expect("turned");
-    assert_eq!(ledger.held(Mail::Congratulation, ANN).expect("asked"), None);
-    let found = ledger.elsewhere([UserId::from_bytes(BEN), UserId::from_bytes(ANN)].into_iter()).expect("asked");
+    assert_eq!(held(&ledger, Mail::Congratulation, ANN).expect("asked"), None);
+    let found = elsewhere(&ledger, &[UserId::from_bytes(BEN), UserId::from_bytes(ANN)]);
     assert_eq!(found, Some(("https://p.example".into(), UserId::from_bytes(ANN))));
     ledger.turn_to(&new, &[old]).expect("turned");
-    assert_eq!(ledger.elsewhere([UserId::from_bytes(ANN)].into_iter()).expect("asked"), None);
+    assert_eq!(elsewhere(&ledger, &[UserId::from_bytes(ANN)]), None);
     let (_, held) = record(ledger, ANN, None).await;
     assert!(matches!(held, Intended::Held(Held::Sent { .. })));
 }
@@ -183,12 +229,12 @@ async fn what_was_tried_on_the_embedded_portal_says_nothing_about_a_real_one() {
     begin(&mut ledger, at(1));
     let (mut ledger, _) = record(ledger, ANN, Some(Ending::Sent)).await;
     ledger.turn_to(&origin("https://p.example"), &[]).expect("turned");
-    assert_eq!(ledger.elsewhere([UserId::from_bytes(ANN)].into_iter()).expect("asked"), None);
+    assert_eq!(elsewhere(&ledger, &[UserId::from_bytes(ANN)]), None);
     begin(&mut ledger, at(2));
     let (mut ledger, _) = record(ledger, ANN, Some(Ending::Sent)).await;
-    assert_eq!(ledger.elsewhere([UserId::from_bytes(ANN)].into_iter()).expect("asked"), None, "this portal's own");
+    assert_eq!(elsewhere(&ledger, &[UserId::from_bytes(ANN)]), None, "this portal's own");
     ledger.turn_to(&origin("https://new.example"), &[]).expect("turned");
-    let found = ledger.elsewhere([UserId::from_bytes(ANN)].into_iter()).expect("asked");
+    let found = elsewhere(&ledger, &[UserId::from_bytes(ANN)]);
     assert_eq!(found.map(|(origin, _)| origin), Some("https://p.example".to_owned()));
 }
 
@@ -200,12 +246,12 @@ async fn a_ledger_can_be_looked_at_while_a_run_writes_it() {
     recorder.intend(vec![intent(ANN)]).await.expect("recorded");
     let mut seen = Ledger::look(&path).expect("a look");
     assert_eq!(seen.path(), path);
-    assert_eq!(seen.held(Mail::Congratulation, ANN).expect("asked"), None, "turned to no portal");
+    assert_eq!(held(&seen, Mail::Congratulation, ANN).expect("asked"), None, "turned to no portal");
     seen.look_at(&origin("https://other.example"), &[]).expect("turned");
-    assert_eq!(seen.held(Mail::Congratulation, ANN).expect("asked"), None);
+    assert_eq!(held(&seen, Mail::Congratulation, ANN).expect("asked"), None);
     seen.look_at(&origin("https://other.example"), &[origin("https://p.example")]).expect("turned");
-    assert!(matches!(seen.held(Mail::Congratulation, ANN), Ok(Some(Held::Unknown { .. }))));
-    assert!(seen.recover(at(9)).is_err(), "whoever looks writes nothing");
+    assert!(matches!(held(&seen, Mail::Congratulation, ANN), Ok(Some(Held::Unknown { .. }))));
+    assert!(seen.recover().is_err(), "whoever looks writes nothing");
 }
 
 #[tokio::test]
@@ -214,44 +260,51 @@ async fn the_days_writes_are_counted_over_a_rolling_day() {
     let mut ledger = open(&folder.path().join("ledger.db"));
     let endings = [
         Some(Ending::Sent),
-        Some(Ending::NoEffect { counted: true, reason: "403".into() }),
-        Some(Ending::NoEffect { counted: false, reason: "429".into() }),
-        Some(Ending::Unknown { reason: "lost".into() }),
+        Some(Ending::NoEffect { counted: true, why: "403".into() }),
+        Some(Ending::NoEffect { counted: false, why: "429".into() }),
+        Some(Ending::Unknown { why: "lost".into() }),
         None,
     ];
     for (number, ending) in (10..).zip(endings) {
         (ledger, _) = record(ledger, [number; 16], ending).await;
     }
-    let daily = ledger.daily_use(Some([7; 8]), at(10)).expect("counted");
+    let daily = daily_use(&ledger, Some([7; 8]), at(10)).expect("counted");
     assert_eq!(daily, DailyUse { count: 4, frees_at: Some(at(86_401)) });
-    assert_eq!(ledger.daily_use(Some([8; 8]), at(10)).expect("counted").count, 0, "another account");
-    assert_eq!(ledger.daily_use(None, at(10)).expect("counted").count, 4, "whosever account");
-    assert_eq!(ledger.daily_use(Some([7; 8]), at(86_400)).expect("counted").count, 4);
-    let freed = ledger.daily_use(Some([7; 8]), at(86_401)).expect("counted");
+    assert_eq!(daily_use(&ledger, Some([8; 8]), at(10)).expect("counted").count, 0, "another account");
+    assert_eq!(daily_use(&ledger, None, at(10)).expect("counted").count, 4, "whosever account");
+    assert_eq!(daily_use(&ledger, Some([7; 8]), at(86_400)).expect("counted").count, 4);
+    let freed = daily_use(&ledger, Some([7; 8]), at(86_401)).expect("counted");
     assert_eq!(freed, DailyUse { count: 0, frees_at: None }, "free when it was said to be");
-    assert_eq!(ledger.daily_use(Some([7; 8]), at(86_402)).expect("counted").count, 0, "a day later");
-    assert_eq!(ledger.daily_use(Some([7; 8]), at(-1000)).expect("counted").count, 4, "a clock that was set back");
+    assert_eq!(daily_use(&ledger, Some([7; 8]), at(86_402)).expect("counted").count, 0, "a day later");
+    assert_eq!(daily_use(&ledger, Some([7; 8]), at(-1000)).expect("counted").count, 4, "a clock that was set back");
     ledger.turn_to(&origin("https://other.example"), &[]).expect("turned");
-    assert_eq!(ledger.daily_use(None, at(10)).expect("counted").count, 0, "another portal");
+    assert_eq!(daily_use(&ledger, None, at(10)).expect("counted").count, 0, "another portal");
 }
 
 #[tokio::test]
 async fn a_run_knows_what_an_earlier_one_used_of_the_window() {
     let folder = tempfile::tempdir().expect("a folder");
-    let recorder = Recorder::start(open(&folder.path().join("ledger.db"))).expect("a thread");
+    let ledger = open(&folder.path().join("ledger.db"));
+    let clock = ledger.clock().clone();
+    let recorder = Recorder::start(ledger).expect("a thread");
     for (block, second) in [(64, 0), (128, 10), (192, 20), (256, 30)] {
-        recorder.reserve(block, at(second)).await.expect("reserved");
+        {
+            clock.set(at(second));
+            recorder.reserve(block)
+        }
+        .await
+        .expect("reserved");
     }
     let (ledger, _) = recorder.finish().await;
     let mut ledger = ledger.expect("given back");
     let used = |ledger: &Ledger, now| -> Vec<(u64, u32)> {
-        let recent = ledger.recent_use(Duration::from_secs(60), now).expect("asked");
+        let recent = recent_use(ledger, Duration::from_secs(60), now).expect("asked");
         recent.iter().map(|used| (used.age.as_secs(), used.count)).collect()
     };
     // Killed: the last blocks count as used just now.
     assert_eq!(used(&ledger, at(40)), [(20, 64), (10, 64), (0, 64), (0, 64)]);
     // Ended: no later than its end, and no more than left.
-    ledger.end_run(at(35), 0, 200, &Tally::default()).expect("ended");
+    when(&mut ledger, at(35)).end_run(0, 200, NOTHING).expect("ended");
     assert_eq!(used(&ledger, at(40)), [(20, 64), (10, 64), (5, 64), (5, 8)]);
     assert_eq!(used(&ledger, at(500)), []);
 }
@@ -259,20 +312,22 @@ async fn a_run_knows_what_an_earlier_one_used_of_the_window() {
 #[tokio::test]
 async fn what_each_of_several_runs_used_of_the_window_is_told_apart() {
     let folder = tempfile::tempdir().expect("a folder");
-    let reserve = async |ledger, blocks: &[(u64, i64)]| -> Ledger {
+    let reserve = async |ledger: Ledger, blocks: &[(u64, i64)]| -> Ledger {
+        let clock = ledger.clock().clone();
         let recorder = Recorder::start(ledger).expect("a thread");
         for (upto, second) in blocks {
-            recorder.reserve(*upto, at(*second)).await.expect("reserved");
+            clock.set(at(*second));
+            recorder.reserve(*upto).await.expect("reserved");
         }
         recorder.finish().await.0.expect("given back")
     };
     let used = |ledger: &Ledger, now| -> Vec<(u64, u32)> {
-        let recent = ledger.recent_use(Duration::from_secs(60), now).expect("asked");
+        let recent = recent_use(ledger, Duration::from_secs(60), now).expect("asked");
         recent.iter().map(|used| (used.age.as_secs(), used.count)).collect()
     };
     let ledger = open(&folder.path().join("ledger.db"));
     let mut ledger = reserve(ledger, &[(64, 0), (128, 10), (192, 20)]).await;
-    ledger.end_run(at(30), 0, 70, &Tally::default()).expect("ended");
+    when(&mut ledger, at(30)).end_run(0, 70, NOTHING).expect("ended");
     // Beginning another forgets nothing of it.
     begin(&mut ledger, at(31));
     assert_eq!(used(&ledger, at(31)), [(11, 64), (1, 6)]);
@@ -285,7 +340,7 @@ async fn what_each_of_several_runs_used_of_the_window_is_told_apart() {
     assert_eq!(used(&ledger, at(152)), [(0, 64)]);
     assert_eq!(used(&ledger, at(153)), []);
     // No portal's window is longer than a day, and what is older is not kept.
-    let ever = |ledger: &Ledger| ledger.recent_use(Duration::from_secs(864_000), at(86_500)).expect("asked").len();
+    let ever = |ledger: &Ledger| recent_use(ledger, Duration::from_secs(864_000), at(86_500)).expect("asked").len();
     let mut ledger = ledger;
     assert_eq!(ever(&ledger), 4);
     begin(&mut ledger, at(86_500));
@@ -396,7 +451,7 @@ fn where_nothing_can_be_written_one_can_still_look() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("led?ger #1%.db");
     let mut ledger = open(&path);
-    ledger.end_run(at(3), 0, 0, &Tally::default()).expect("ended");
+    when(&mut ledger, at(3)).end_run(0, 0, NOTHING).expect("ended");
     drop(ledger);
     let shared = folder.path().join("led?ger #1%.db-shm");
     std::os::unix::fs::symlink("/nobody/can/make/this", &shared).expect("made");
@@ -481,8 +536,8 @@ fn numbers_that_no_run_writes_are_read_all_the_same() {
         ledger.connection.execute(insert, [upto, stamp]).expect("inserted");
     }
     ledger.connection.execute("UPDATE run SET ended_at = ?1", [i64::MIN]).expect("updated");
-    assert!(ledger.recent_use(Duration::from_secs(60), at(6)).is_ok());
-    assert!(ledger.daily_use(None, at(6)).is_ok());
+    assert!(recent_use(&ledger, Duration::from_secs(60), at(6)).is_ok());
+    assert!(daily_use(&ledger, None, at(6)).is_ok());
 }
 
 #[test]
@@ -606,10 +661,10 @@ async fn a_group_that_fails_is_taken_back_as_a_whole() {
     // While somebody else writes, everything waits, and so forms groups.
     let other = Connection::open(&path).expect("opened");
     other.execute_batch("BEGIN IMMEDIATE").expect("begun");
-    let first = recorder.reserve(64, at(1));
+    let first = recorder.reserve(64);
     let with_ben = recorder.intend(vec![intent([3; 16]), intent(BEN), intent([4; 16])]);
-    recorder.conclude(ann, Ending::Sent, Some(200), at(2));
-    let last = recorder.reserve(128, at(3));
+    recorder.conclude(ann, Ending::Sent, Some(200));
+    let last = recorder.reserve(128);
     other.execute_batch("ROLLBACK").expect("ended");
     drop(first.await);
     assert!(matches!(with_ben.await, Err(LedgerError::Broken { .. })));
@@ -620,9 +675,9 @@ async fn a_group_that_fails_is_taken_back_as_a_whole() {
     assert!(ledger.expect("given back").connection.is_autocommit(), "nothing of it is left open");
     let ledger = open(&path);
     for subject in [BEN, [3; 16], [4; 16], [5; 16]] {
-        assert_eq!(ledger.held(Mail::Congratulation, subject).expect("asked"), None);
+        assert_eq!(held(&ledger, Mail::Congratulation, subject).expect("asked"), None);
     }
-    assert!(matches!(ledger.held(Mail::Congratulation, ANN), Ok(Some(Held::Unknown { .. }))), "not recorded as sent");
+    assert!(matches!(held(&ledger, Mail::Congratulation, ANN), Ok(Some(Held::Unknown { .. }))), "not recorded as sent");
 }
 
 #[test]
@@ -654,14 +709,14 @@ async fn what_a_run_that_died_left_out_of_the_index_holds_all_the_same() {
     let path = folder.path().join("ledger.db");
     let recorder = Recorder::start(open(&path)).expect("a thread");
     let attempts = intend_all(&recorder, 0..3).await;
-    recorder.conclude(attempts[0], Ending::Sent, Some(200), at(2));
-    recorder.conclude(attempts[1], Ending::NoEffect { counted: true, reason: "400".into() }, Some(400), at(2));
+    recorder.conclude(attempts[0], Ending::Sent, Some(200));
+    recorder.conclude(attempts[1], Ending::NoEffect { counted: true, why: "400".into() }, Some(400));
     assert_eq!(intend_all(&recorder, 0..3).await.len(), 1, "only the second may be tried again");
     // The process is gone here: nobody finished.
     assert_eq!((count(&path, "holds = 1"), count(&path, "holds = 2")), (0, 3));
     let mut looking = Ledger::look(&path).expect("looked at");
     looking.look_at(&origin("https://p.example"), &[]).expect("turned");
-    let held = |ledger: &Ledger, user: u128| ledger.held(Mail::Congratulation, user.to_be_bytes()).expect("looked up");
+    let held = |ledger: &Ledger, user: u128| held(ledger, Mail::Congratulation, user.to_be_bytes()).expect("looked up");
     assert!(matches!(held(&looking, 0), Some(Held::Sent { .. })));
     assert!(matches!(held(&looking, 1), Some(Held::Unknown { .. })));
     assert!(matches!(held(&looking, 2), Some(Held::Unknown { .. })));
@@ -717,13 +772,13 @@ fn a_ledger_of_the_first_version_becomes_a_new_one_and_keeps_its_holds() {
          INSERT INTO attempt (portal, kind, subject, run, began_at, state, holds, counted)
             VALUES (1, 0, x'01010101010101010101010101010101', 1, 0, 'sent', 1, 1),
                    (1, 0, x'02020202020202020202020202020202', 1, 0, 'no_effect', 0, 1);",
-        schema::STEPS[0]
+        book::schema::STEPS[0]
     ))
     .expect("filled");
     drop(old);
     let looked = |mut ledger: Ledger| {
         ledger.look_at(&origin("https://p.example"), &[]).expect("turned");
-        let held = |subject| ledger.held(Mail::Congratulation, subject).expect("looked up");
+        let held = |subject| held(&ledger, Mail::Congratulation, subject).expect("looked up");
         (matches!(held(ANN), Some(Held::Sent { .. })), held(BEN))
     };
     assert_eq!(looked(Ledger::look(&path).expect("looked at, as it is")), (true, None));
@@ -732,4 +787,106 @@ fn a_ledger_of_the_first_version_becomes_a_new_one_and_keeps_its_holds() {
         Connection::open(&path).and_then(|db| db.query_row("PRAGMA user_version", [], |row| row.get(0))).expect("read");
     assert_eq!(version, 2);
     assert_eq!(count(&path, "holds = 1"), 1);
+}
+
+#[tokio::test]
+async fn who_is_held_is_asked_of_all_at_once_and_told_by_position() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let recorder = Recorder::start(open(&path)).expect("a thread");
+    for attempt in intend_all(&recorder, 0..1000).await.into_iter().skip(500) {
+        recorder.conclude(attempt, Ending::Sent, Some(200));
+    }
+    let (ledger, finished) = recorder.finish().await;
+    finished.expect("written");
+    // Some of this run stand in the index, and some are known by heart.
+    let recorder = Recorder::start(ledger.expect("given back")).expect("a thread");
+    intend_all(&recorder, 1000..1010).await;
+    let mut looking = Ledger::look(&path).expect("looked at");
+    looking.look_at(&origin("https://p.example"), &[]).expect("turned");
+    let subjects = (0..2000_u128).rev().map(u128::to_be_bytes);
+    let mut found = Vec::new();
+    looking.held(Mail::Congratulation, subjects, |position, held| found.push((position, held))).expect("asked");
+    assert_eq!(found.iter().map(|(position, _)| *position).collect::<Vec<_>>(), (990..2000).collect::<Vec<_>>());
+    let runs: Vec<_> = found
+        .iter()
+        .map(|(position, held)| match held {
+            Held::Sent { run, .. } => {
+                assert!((1000..1500).contains(position), "{position}");
+                run
+            }
+            Held::Unknown { run, why, .. } => {
+                assert_eq!(why, "it is on its way");
+                run
+            }
+        })
+        .collect();
+    assert!(runs.iter().all(|run| std::sync::Arc::ptr_eq(run, runs[0])), "one text for one run");
+}
+
+#[tokio::test]
+async fn who_is_known_elsewhere_is_found_by_address_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let email = |number| EmailDigest([number; 16]);
+    let with_email = |subject, number| Intent { email: Some(email(number)), ..intent(subject) };
+    let ledger = open(&folder.path().join("ledger.db"));
+    let (ledger, _) = record_as(ledger, with_email(ANN, 7), Some(Ending::Sent)).await;
+    let no_effect = Ending::NoEffect { counted: false, why: "429".into() };
+    let (mut ledger, _) = record_as(ledger, with_email(BEN, 8), Some(no_effect)).await;
+    let found = |ledger: &Ledger, mail, emails: &[u8]| {
+        let emails = emails.iter().copied().map(email);
+        ledger.elsewhere(mail, iter::empty(), emails).expect("asked").map(|found| (found.whom, found.position))
+    };
+    let ann = Some((Whom::Email(email(7)), 1));
+    assert_eq!(found(&ledger, Mail::Congratulation, &[9, 7]), None, "this portal's own");
+    ledger.turn_to(&origin("https://new.example"), &[]).expect("turned");
+    assert_eq!(found(&ledger, Mail::Congratulation, &[9, 7]), ann);
+    assert_eq!(found(&ledger, Mail::Congratulation, &[8, 9]), None, "nothing holds him");
+    assert_eq!(found(&ledger, Mail::Invitation, &[7]), None, "another kind of mail");
+    ledger.turn_to(&origin("https://new.example"), &[origin("https://p.example")]).expect("turned");
+    assert_eq!(found(&ledger, Mail::Congratulation, &[9, 7]), None);
+}
+
+#[tokio::test]
+async fn an_address_names_what_is_undecided_of_either_mail() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let email = EmailDigest([7; 16]);
+    let lost = || Some(Ending::Unknown { why: "lost".into() });
+    let ledger = open(&folder.path().join("ledger.db"));
+    let (ledger, _) = record_as(ledger, Intent { email: Some(email), ..intent(ANN) }, Some(Ending::Sent)).await;
+    let invitation = Intent { mail: Mail::Invitation, subject: email.0, email: Some(email), let_go: LetGo::default() };
+    let (mut ledger, _) = record_as(ledger, invitation, lost()).await;
+    let named = |mail, subject, is_unknown| Named { mail, subject, is_unknown };
+    let found = ledger.named_by(email).expect("asked");
+    assert_eq!(found, [named(Mail::Congratulation, ANN, false), named(Mail::Invitation, email.0, true)]);
+    let settled = ledger.settle(Mail::Invitation, email.0, true, "ben").expect("settled");
+    assert_eq!(settled, Settlement::Done);
+    assert!(matches!(held(&ledger, Mail::Invitation, email.0), Ok(Some(Held::Sent { .. }))));
+    let mails = |story: Vec<AttemptRecord>| story.iter().map(|one| one.mail).collect::<Vec<_>>();
+    let both = ["congratulation", "invitation"];
+    assert_eq!(mails(ledger.story_by_email(email).expect("a story")), both);
+    assert_eq!(mails(ledger.story(UserId::from_bytes(ANN)).expect("a story")), both);
+    assert_eq!(ledger.users().expect("users").iter().map(|one| one.mail).collect::<Vec<_>>(), both);
+}
+
+#[tokio::test]
+async fn a_record_bears_the_time_at_which_it_was_handed_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let ledger = open(&path);
+    let clock = ledger.clock().clone();
+    let recorder = Recorder::start(ledger).expect("a thread");
+    // While somebody else writes, everything waits, and time goes on.
+    let other = Connection::open(&path).expect("opened");
+    other.execute_batch("BEGIN IMMEDIATE").expect("begun");
+    clock.set(at(10));
+    let intended = recorder.intend(vec![intent(ANN)]);
+    clock.advance(Duration::from_secs(600));
+    other.execute_batch("ROLLBACK").expect("ended");
+    assert!(matches!(intended.await.expect("recorded").as_slice(), [Intended::Open(_)]));
+    let ledger = recorder.finish().await.0.expect("given back");
+    assert!(
+        matches!(held(&ledger, Mail::Congratulation, ANN), Ok(Some(Held::Unknown { at: when, .. })) if when == at(10))
+    );
+    assert_eq!(ledger.used(None, Duration::ZERO).expect("asked").frees_in, Some(Duration::from_secs(86_400 - 600)));
 }

@@ -9,13 +9,14 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{key::KeyMaker, observer::Observer};
 use crate::{
-    ledger::{self, AttemptId, Intended, LedgerError, Mail, Recorder},
+    attempt::{LetGo, Mail},
+    ledger::{AttemptId, Intended, Intent, LedgerError, Recorder},
     pace::{self, Kind, Moment, Pace, Permit, Reaction, Wait},
     portal::{Fault, LinkAnswer, Page, Person, Portal, Wanted},
     report::Class,
     signals::{Signal, Signals},
     user::EmployeeType,
-    workflow::{Call, Closed, Earlier, Ending, Halt, Job, Stamp},
+    workflow::{Call, Closed, Halt, Job, Stamp},
 };
 
 /// Requests that one reservation in the ledger stands for.
@@ -69,7 +70,7 @@ pub(super) struct Drive<'a, 'r> {
     pub(super) ledger: &'a Recorder,
     pub(super) keys: &'a KeyMaker<'r>,
     pub(super) tenant: Option<i64>,
-    pub(super) supersedes: ledger::Supersedes,
+    pub(super) let_go: LetGo,
     pub(super) observer: &'a mut Observer,
     pub(super) clock: Clock,
 }
@@ -162,7 +163,7 @@ impl Drive<'_, '_> {
             }
         }
         if !batch.is_empty() {
-            flights.push(self.intend(batch, stamp, ledger));
+            flights.push(self.intend(batch, ledger));
         }
         while reservation.may_leave()
             && let Some(call) = self.job.peek_read(stamp.now)
@@ -180,7 +181,7 @@ impl Drive<'_, '_> {
             }
         }
         if let Some(upto) = reservation.next() {
-            let reserving = ledger.reserve(upto, stamp.wall);
+            let reserving = ledger.reserve(upto);
             flights.push(async move { Landing::Reserved(upto, reserving.await) }.boxed_local());
         }
         wait
@@ -222,17 +223,16 @@ impl Drive<'_, '_> {
         }
     }
 
-    fn intend<'a>(&self, batch: Vec<(u32, Permit)>, stamp: Stamp, ledger: &'a Recorder) -> LocalBoxFuture<'a, Landing> {
+    fn intend<'a>(&self, batch: Vec<(u32, Permit)>, ledger: &'a Recorder) -> LocalBoxFuture<'a, Landing> {
         let intents = batch
             .iter()
             .filter_map(|(row, _)| {
                 let user = self.job.user(*row)?;
-                Some(ledger::Intent {
+                Some(Intent {
                     mail: Mail::Congratulation,
                     subject: *user.as_bytes(),
                     email: self.job.email(*row),
-                    at: stamp.wall,
-                    supersedes: self.supersedes,
+                    let_go: self.let_go,
                 })
             })
             .collect();
@@ -271,7 +271,7 @@ impl Drive<'_, '_> {
                 self.settle_pace(permit, left, Class::Congratulation, result.as_ref().err(), stamp);
                 let ending = self.job.write_came(row, &result, stamp);
                 let http = result.as_ref().err().map_or(Some(200), Fault::status);
-                ledger.conclude(attempt, recorded_ending(ending), http, stamp.wall);
+                ledger.conclude(attempt, ending, http);
             }
             Landing::Reserved(upto, Ok(())) => reservation.reserved = upto,
             Landing::Reserved(_, Err(error)) => self.job.halt(Halt::Storage(error.to_string())),
@@ -303,7 +303,7 @@ impl Drive<'_, '_> {
                 Intended::Open(attempt) if self.job.halted().is_some() => {
                     self.pace.settle(permit, pace::Ending::NeverLeft, stamp.now);
                     let ending = self.job.not_left(row);
-                    self.ledger.conclude(attempt, recorded_ending(ending), None, stamp.wall);
+                    self.ledger.conclude(attempt, ending, None);
                 }
                 Intended::Open(attempt) => {
                     let user = self.job.user(row);
@@ -324,7 +324,7 @@ impl Drive<'_, '_> {
                 }
                 Intended::Held(standing) => {
                     self.pace.settle(permit, pace::Ending::NeverLeft, stamp.now);
-                    self.job.intent_refused(row, earlier(standing), stamp);
+                    self.job.intent_refused(row, standing, stamp);
                 }
             }
         }
@@ -353,21 +353,5 @@ impl Reservation {
         }
         self.asked = self.reserved + RESERVED_AT_ONCE;
         Some(self.asked)
-    }
-}
-
-fn recorded_ending(ending: Ending) -> ledger::Ending {
-    match ending {
-        Ending::Sent => ledger::Ending::Sent,
-        Ending::NoEffect { counted, why } => ledger::Ending::NoEffect { counted, reason: why },
-        Ending::Unknown { why } => ledger::Ending::Unknown { reason: why },
-    }
-}
-
-/// What the ledger holds, as the workflow knows it.
-pub(super) fn earlier(standing: ledger::Held) -> Earlier {
-    match standing {
-        ledger::Held::Sent { at, run } => Earlier::Sent { at, run },
-        ledger::Held::Unknown { at, run, reason } => Earlier::Unknown { at, run, why: reason },
     }
 }

@@ -53,27 +53,26 @@ async fn drive(
 ) -> Result<u8, anyhow::Error> {
     // The lock and the embedded portal live until the run is over.
     let Setup { roster, target, portal, portal_name, account, mut ledger, ledger_is_kept, .. } = setup;
-    let Setup { lock: _lock, policy, limits, machine_key, supersedes, sandbox: _sandbox, events, .. } = setup;
+    let Setup { lock: _lock, policy, limits, machine_key, let_go, sandbox: _sandbox, events, .. } = setup;
     // From here on Ctrl-C lets what is in flight finish.
     let mut signals = Signals::listen()?;
     let clock = Clock::start();
     let start = clock.stamp();
     let seed = run.as_u64_pair().1;
     let policy = Policy { seed, ..policy };
-    let earlier = |user| setup::earlier(&ledger, user, supersedes);
+    let earlier = |user| setup::earlier(&ledger, user, let_go);
     let carried = |row| setup::is_carried(settings, &roster, row);
     let mut job = ledger.on_one_view(|| Job::new(roster.rows(), policy, carried, earlier, start))?;
-    let recent = ledger.recent_use(limits.rate.window, start.wall)?;
+    let recent = ledger.used(Some(account), limits.rate.window)?.recent;
     let mut pace = Pace::new(limits, &recent, seed);
-    ledger.begin_run(&RunStart {
+    ledger.begin_run(RunStart {
         id: run,
         account,
         command: "run",
         roster: settings.source.to_string(),
         roster_hash: roster.sha256(),
         rows: roster.rows().len(),
-        who: crate::ledger::who(),
-        at: start.wall,
+        who: crate::who::who(),
     })?;
     let ledger_path = ledger_is_kept.then(|| ledger.path().to_owned());
     let recorder = Recorder::start(ledger)?;
@@ -89,7 +88,7 @@ async fn drive(
         ledger: &recorder,
         keys: &keys,
         tenant: settings.sending.tenant,
-        supersedes,
+        let_go,
         observer: &mut observer,
         clock,
     }
@@ -107,11 +106,13 @@ async fn drive(
     let frees_at = ledger
         .as_ref()
         .filter(|_| job.closed() == Some(&Closed::Daily))
-        .and_then(|ledger| ledger.daily_use(Some(account), end.wall).ok())
-        .and_then(|daily| daily.frees_at);
+        .and_then(|ledger| ledger.used(Some(account), std::time::Duration::ZERO).ok())
+        .and_then(|used| used.frees_in)
+        .and_then(|frees_in| end.wall.checked_add(frees_in).ok());
+    let counts = job.tally().occurred().map(|(outcome, rows)| (outcome.as_str(), rows));
     if let Some(mut ledger) = ledger
         && recorded.is_ok()
-        && let Err(error) = ledger.end_run(end.wall, status, traffic.sent(), job.tally())
+        && let Err(error) = ledger.end_run(status, traffic.sent(), counts)
     {
         screen.say(&format!("the end of the run could not be recorded: {error}"));
     }

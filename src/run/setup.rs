@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use super::key::KeyMaker;
 use crate::{
     access::{self, Entry},
+    attempt::{Held, LetGo, Mail},
     display::{Grouped, Span, count, wrapped},
     file::{self, Target},
-    ledger::{self, Held, Ledger, LedgerError, Lock, Mail, Supersedes},
+    ledger::{self, Elsewhere, Ledger, LedgerError, Lock, Whom},
     origin::Origin,
     pace::{Limits, Rate},
     plan::{Budget, Plan, Standing},
@@ -27,7 +28,7 @@ use crate::{
     settings::Settings,
     terminal::{Screen, colour_is_wanted},
     user::UserId,
-    workflow::{Earlier, Policy, Wait},
+    workflow::{Policy, Wait},
 };
 
 /// On a terminal, a run that may send more messages than this asks first.
@@ -54,7 +55,7 @@ pub(super) struct Setup {
     pub(super) policy: Policy,
     pub(super) limits: Limits,
     pub(super) machine_key: Option<Secret>,
-    pub(super) supersedes: Supersedes,
+    pub(super) let_go: LetGo,
     pub(super) events: Option<Events>,
     /// Serves until the run is over.
     pub(super) sandbox: Option<Sandbox>,
@@ -74,12 +75,10 @@ pub(super) fn is_carried(settings: &Settings, roster: &Roster, row: usize) -> bo
 }
 
 /// What the ledger holds against congratulating a user, given what a person asked to let go.
-pub(super) fn earlier(ledger: &Ledger, user: UserId, supersedes: Supersedes) -> Result<Option<Earlier>, LedgerError> {
-    Ok(match ledger.held(Mail::Congratulation, *user.as_bytes())? {
-        Some(Held::Sent { .. }) if supersedes.sent => None,
-        Some(Held::Unknown { .. }) if supersedes.unknown => None,
-        held => held.map(super::drive::earlier),
-    })
+pub(super) fn earlier(ledger: &Ledger, user: UserId, let_go: LetGo) -> Result<Option<Held>, LedgerError> {
+    let mut found = None;
+    ledger.held(Mail::Congratulation, std::iter::once(*user.as_bytes()), |_, held| found = Some(held))?;
+    Ok(found.filter(|held| !let_go.covers(held)))
 }
 
 /// Makes a run ready. `None` where a person was asked and said no.
@@ -118,25 +117,25 @@ pub(super) fn prepare(settings: &Settings, quiet: bool, screen: &Screen) -> Resu
     #[expect(clippy::disallowed_methods, reason = "the run's clock starts later; this is when the ledger is opened")]
     let now = Timestamp::now();
     if lock.is_some() {
-        ledger.recover(now)?;
+        ledger.recover()?;
     }
     ledger.turn_to(&origin, &settings.ledger.formerly)?;
     if !settings.sandbox && !settings.ledger.other_portal {
         refuse_other_origin(settings, &roster, &ledger, &origin)?;
     }
-    let supersedes = Supersedes { sent: settings.sending.again.sent, unknown: settings.sending.again.unknown };
-    let daily = ledger.daily_use(Some(account), now)?;
-    let daily_left = settings.daily_writes.saturating_sub(daily.count);
+    let let_go = LetGo { sent: settings.sending.again.sent, unknown: settings.sending.again.unknown };
+    let used = ledger.used(Some(account), Duration::ZERO)?;
+    let daily_left = settings.daily_writes.saturating_sub(used.daily);
     let budget = Budget {
         rate: settings.limits.rate,
         daily: settings.daily_writes,
         daily_left,
-        frees_at: daily.frees_at,
+        frees_at: used.frees_in.and_then(|frees_in| now.checked_add(frees_in).ok()),
         limit: settings.sending.limit,
         portal_users: None,
         now,
     };
-    if may_ask(settings) && !is_wanted(settings, &roster, &ledger, &budget, supersedes, &name)? {
+    if may_ask(settings) && !is_wanted(settings, &roster, &ledger, &budget, let_go, &name)? {
         screen.say("nothing was sent");
         return Ok(None);
     }
@@ -162,7 +161,7 @@ pub(super) fn prepare(settings: &Settings, quiet: bool, screen: &Screen) -> Resu
         policy,
         limits: settings.limits,
         machine_key,
-        supersedes,
+        let_go,
         sandbox,
         events,
     }))
@@ -349,14 +348,23 @@ fn refuse_other_origin(
     ledger: &Ledger,
     origin: &Origin,
 ) -> Result<(), anyhow::Error> {
-    let valid = roster
-        .rows()
-        .iter()
-        .enumerate()
-        .filter(|(number, row)| row.state == RowState::Valid && !is_carried(settings, roster, *number));
-    if let Some((other, user)) = ledger.elsewhere(valid.filter_map(|(_, row)| row.user))? {
+    let valid = || {
+        let rows = roster.rows().iter().enumerate();
+        rows.filter(|(number, row)| row.state == RowState::Valid && !is_carried(settings, roster, *number))
+    };
+    let users = valid().filter_map(|(_, row)| row.user).map(|user| *user.as_bytes());
+    let emails = valid().filter_map(|(_, row)| row.email);
+    if let Some(Elsewhere { origin: other, whom, position }) = ledger.elsewhere(Mail::Congratulation, users, emails)? {
+        let who = match whom {
+            Whom::Subject(user) => format!("user {}", UserId::from_bytes(user)),
+            // The ledger has no address, and the roster's cells are read again for nothing else.
+            Whom::Email(_) => {
+                let row = valid().filter(|(_, row)| row.email.is_some()).nth(position);
+                format!("the address in row {}", row.map_or(0, |(number, _)| number + 1))
+            }
+        };
         bail!(
-            "the ledger knows user {user} of this roster under {other}, and this run is for {origin}. If that is the \
+            "the ledger knows {who} of this roster under {other}, and this run is for {origin}. If that is the \
              same portal under its earlier address, add --formerly {other}, so that nobody is congratulated twice; if \
              it is another portal, add --other-portal. Nothing was sent"
         );
@@ -376,7 +384,7 @@ fn is_wanted(
     roster: &Roster,
     ledger: &Ledger,
     budget: &Budget,
-    supersedes: Supersedes,
+    let_go: LetGo,
     portal: &str,
 ) -> Result<bool, anyhow::Error> {
     let plan = Plan::make(
@@ -384,9 +392,9 @@ fn is_wanted(
         budget,
         |row| is_carried(settings, roster, row),
         |user| {
-            Ok::<_, LedgerError>(earlier(ledger, user, supersedes)?.map(|earlier| match earlier {
-                Earlier::Sent { .. } => Standing::Sent,
-                Earlier::Unknown { .. } => Standing::Unknown,
+            Ok::<_, LedgerError>(earlier(ledger, user, let_go)?.map(|earlier| match earlier {
+                Held::Sent { .. } => Standing::Sent,
+                Held::Unknown { .. } => Standing::Unknown,
             }))
         },
     )?;
@@ -406,7 +414,7 @@ fn is_wanted(
     if settings.sending.again.sent {
         writeln!(terminal, "--resend: people who were congratulated before get the same message a second time.")?;
     }
-    if !ledger.has_sent()? {
+    if !ledger.used(None, Duration::ZERO)?.ever_sent {
         let mail = "The message is the portal's own welcome mail for administrators, in the user's language, whoever gets \
                     it; on some portals it carries a link to change the password. Nothing else can be chosen, and it \
                     cannot be taken back. To see it first, congratulate yourself: a roster of one row, or --limit 1.";

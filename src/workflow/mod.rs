@@ -87,46 +87,6 @@ pub enum Call {
     Tenant,
 }
 
-/// What an earlier run left in the ledger about a user, so that nothing is sent now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Earlier {
-    /// The portal accepted it.
-    Sent {
-        /// When.
-        at: Timestamp,
-        /// In which run.
-        run: String,
-    },
-    /// It may have been sent.
-    Unknown {
-        /// When.
-        at: Timestamp,
-        /// In which run.
-        run: String,
-        /// Why nobody knows.
-        why: String,
-    },
-}
-
-/// What the ledger has to record about an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
-    /// The portal accepted it.
-    Sent,
-    /// Certainly no effect; `counted` where the portal's daily limit counts it all the same.
-    NoEffect {
-        /// Whether it passed the portal's limiters.
-        counted: bool,
-        /// Why.
-        why: String,
-    },
-    /// Nobody but the portal knows.
-    Unknown {
-        /// Why.
-        why: String,
-    },
-}
-
 /// Why no further congratulation is sent in this run, while links and statuses are still learned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Closed {

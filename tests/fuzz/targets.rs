@@ -13,11 +13,12 @@ use std::{collections::HashMap, fs, io, path::Path, sync::LazyLock, time::Durati
 
 use jiff::Timestamp;
 use onboard::{
+    attempt::{Ending, Held, LetGo, Mail},
     cli::{self, SettingsError},
     display::{MAX_SHOWN, Shown},
-    ledger::{self, Held, Intended, Intent, Ledger, LedgerError, Lock, Mail, Recorder, RunStart, Supersedes},
+    ledger::{Clock, Intended, Intent, Ledger, LedgerError, Lock, Recorder, RunStart},
     origin::{Origin, PortalAddress},
-    outcome::{Outcome, Tally},
+    outcome::Outcome,
     pace::Refusal,
     portal::{ErrorBody, Fault, LinkAnswer, envelope, person},
     report::page_of,
@@ -516,10 +517,10 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut ledger = open(&path).expect("a ledger");
     let subject = |number| [number; 16];
     let endings = [
-        Some(ledger::Ending::Sent),
-        Some(ledger::Ending::Sent),
-        Some(ledger::Ending::NoEffect { counted: true, reason: "403".into() }),
-        Some(ledger::Ending::Unknown { reason: "no answer".into() }),
+        Some(Ending::Sent),
+        Some(Ending::Sent),
+        Some(Ending::NoEffect { counted: true, why: "403".into() }),
+        Some(Ending::Unknown { why: "no answer".into() }),
         None,
     ];
     for run in 0..2_u8 {
@@ -532,23 +533,21 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
             roster_hash: [0; 32],
             rows: endings.len(),
             who: "anna@host".into(),
-            at: at(0),
         };
-        ledger.begin_run(&start).expect("begun");
+        ledger.begin_run(start).expect("begun");
         let recorder = Recorder::start(ledger).expect("a thread");
         futures::executor::block_on(async {
-            recorder.reserve(64, at(1)).await.expect("reserved");
+            recorder.reserve(64).await.expect("reserved");
             for (ending, number) in endings.iter().zip(1..) {
                 let intent = Intent {
                     mail: if run == 0 { Mail::Congratulation } else { Mail::Invitation },
                     subject: subject(number),
                     email: Some(EmailDigest([number; 16])),
-                    at: at(2),
-                    supersedes: Supersedes::default(),
+                    let_go: LetGo::default(),
                 };
                 let intended = recorder.intend(vec![intent]).await.expect("recorded");
                 if let (Some(Intended::Open(attempt)), Some(ending)) = (intended.first(), ending) {
-                    recorder.conclude(*attempt, ending.clone(), Some(200), at(3));
+                    recorder.conclude(*attempt, ending.clone(), Some(200));
                 }
             }
         });
@@ -556,7 +555,7 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
         result.expect("written");
         ledger = given_back.expect("given back");
         if run == 0 {
-            ledger.end_run(at(4), 0, 9, &Tally::default()).expect("ended");
+            ledger.end_run(0, 9, [("sent", 2)]).expect("ended");
         }
     }
     drop(ledger);
@@ -565,7 +564,7 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 fn open(path: &Path) -> Result<Ledger, LedgerError> {
     let lock = Lock::try_acquire(path, "a target", at(0))?.expect("nobody else has it");
-    Ledger::open(&lock, false)
+    Ok(Ledger::open(&lock, false)?.with_clock(Clock::fixed(at(2))))
 }
 
 /// A ledger's file, or what was done to a sound one: four bytes each, which say where, how, and with what. It is opened
@@ -591,10 +590,10 @@ pub fn ledger(bytes: &[u8]) {
         (first, second) => assert_eq!(first.is_ok(), second.is_ok(), "{first:?}, then {second:?}"),
     }
     drop(open(&path).and_then(|mut ledger| {
-        ledger.recover(at(9))?;
+        ledger.recover()?;
         ledger.turn_to(&"https://q.example".parse().expect("an origin"), &[])?;
-        ledger.settle(Mail::Congratulation, [4; 16], true, "ben", at(10))?;
-        ledger.end_run(at(11), 0, 0, &Tally::default())
+        ledger.settle(Mail::Congratulation, [4; 16], true, "ben")?;
+        ledger.end_run(0, 0, [("sent", 0)])
     }));
 }
 
@@ -615,14 +614,16 @@ fn damaged(bytes: &[u8]) -> Vec<u8> {
 
 /// Everything that can be asked of a ledger, as text.
 fn everything(ledger: &mut Ledger) -> String {
-    let now = at(20);
+    ledger.clock().set(at(20));
     let mut told = format!("{:?}{:?}{:?}", ledger.runs(), ledger.users(), ledger.origins());
     let email = EmailDigest([1; 16]);
     let portal: Origin = "https://p.example".parse().expect("an origin");
     told.push_str(&format!("{:?}", ledger.look_at(&portal, &[])));
     let users: Vec<UserId> = (1..=5).map(|number| UserId::from_bytes([number; 16])).collect();
     for user in &users {
-        let held = ledger.held(Mail::Congratulation, *user.as_bytes());
+        let mut found = None;
+        let asked = std::iter::once(*user.as_bytes());
+        let held = ledger.held(Mail::Congratulation, asked, |_, held| found = Some(held)).map(|()| found);
         let story = ledger.story(*user);
         if let Ok(story) = &story {
             let holds = story.iter().any(|attempt| attempt.holds && attempt.portal == portal.as_str());
@@ -631,11 +632,11 @@ fn everything(ledger: &mut Ledger) -> String {
         }
         told.push_str(&format!("{story:?}{held:?}"));
     }
-    told.push_str(&format!("{:?}{:?}", ledger.story_by_email(email), ledger.users_with(email)));
-    told.push_str(&format!("{:?}{:?}", ledger.has_sent(), ledger.elsewhere(users.into_iter())));
+    told.push_str(&format!("{:?}{:?}", ledger.story_by_email(email), ledger.named_by(email)));
+    let subjects = users.iter().map(|user| *user.as_bytes());
+    told.push_str(&format!("{:?}", ledger.elsewhere(Mail::Congratulation, subjects, [email].into_iter())));
     for account in [None, Some([7; 8])] {
-        told.push_str(&format!("{:?}", ledger.daily_use(account, now)));
+        told.push_str(&format!("{:?}", ledger.used(account, Duration::from_secs(60))));
     }
-    told.push_str(&format!("{:?}", ledger.recent_use(Duration::from_secs(60), now)));
     told
 }

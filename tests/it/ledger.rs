@@ -184,6 +184,70 @@ fn an_empty_ledger_is_none_and_nobody_is_congratulated_again() {
     assert_eq!(messages(&portal), 2);
 }
 
+/// An e-mail roster has no ids, and a moved portal is another origin.
+#[test]
+fn people_of_an_e_mail_roster_are_found_under_another_address_too() {
+    let bench = Bench::new();
+    let users = active(3);
+    let rows: String = users.iter().map(|user| format!("{},User\n", user.email)).collect();
+    bench.write("users.csv", format!("email,type\n{rows}"));
+    let (old, new) = (portal(&users), portal(&users));
+    bench.run(&old, &[]).with(0);
+    let ended = bench.run(&new, &[]).with(2);
+    assert!(ended.said().contains("--formerly") && ended.said().contains("the address in row 1"), "{}", ended.err);
+    assert!(!ended.err.contains(&users[0].email), "{}", ended.err);
+    assert_eq!(new.stats().total_requests(), 0);
+    bench.run(&new, &["--formerly", &old.origin()]).with(0);
+    assert_eq!(messages(&new), 0);
+    bench.run(&new, &["--other-portal"]).with(0);
+    assert_eq!(messages(&new), 3);
+}
+
+#[test]
+fn an_invitation_is_counted_told_and_settled_like_the_other_mail() {
+    let bench = Bench::new();
+    let users = active(1);
+    bench.write("people.csv", "email,type\nnew@example.com,User\nother@example.com,User\n");
+    let portal = faulty(&users, &["invitation:cut:#1"]);
+    bench.key_of(&portal);
+    let origin = portal.origin();
+    let invite = ["invite", "people.csv", "--portal", &origin, "--api-key-file", "key", "--ledger", "l.db"];
+    bench.onboard(&invite).with(1);
+    let out = |args: &[&str]| bench.onboard(&[args, &["--ledger", "l.db"]].concat()).with(0).out;
+    let runs: serde_json::Value = serde_json::from_str(&out(&["history", "--format", "json"])).expect("JSON");
+    assert_eq!(runs[0]["outcomes"], serde_json::json!({ "invited": 1, "unknown": 1 }));
+    assert!(out(&["history", "new@example.com"]).contains("invitation"));
+    assert_eq!(out(&["history", "--users", "--format", "csv"]).matches(",invitation ").count(), 2);
+    let settled = out(&["settle", "new@example.com", "--as", "sent"]);
+    assert!(settled.contains("the invitation to new@example.com: recorded as sent"), "{settled}");
+    bench.onboard(&["settle", "other@example.com", "--as", "sent", "--ledger", "l.db"]).with(1);
+    bench.onboard(&["settle", "nobody@example.com", "--as", "sent", "--ledger", "l.db"]).with(2);
+    bench.onboard(&invite).with(0);
+}
+
+#[test]
+fn a_run_is_named_by_the_last_digits_of_its_id() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    bench.run(&portal, &[]).with(0);
+    let runs: serde_json::Value =
+        serde_json::from_str(&bench.onboard(&["history", "--format", "json"]).with(0).out).expect("JSON");
+    let run = runs[0]["run"].as_str().expect("an id");
+    let short = &run[run.len() - 8..];
+    let table = bench.onboard(&["history"]).with(0).out;
+    assert!(table.contains(short) && !table.contains(run), "{table}");
+    for name in [short, run, &short.to_uppercase()] {
+        let told = bench.onboard(&["history", name, "--format", "csv"]).with(0).out;
+        assert_eq!(told.lines().count(), 3, "{told}");
+        assert!(told.contains(&users[0].id.to_string()) && told.contains(run), "{told}");
+    }
+    let other = if short == "01234567" { "76543210" } else { "01234567" };
+    let ended = bench.onboard(&["history", other]).with(2);
+    assert!(ended.said().contains("neither a run, nor a user id, nor an e-mail address"), "{}", ended.err);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_ledger_with_two_names_is_refused_and_told() {

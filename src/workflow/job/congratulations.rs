@@ -2,9 +2,10 @@
 
 use super::{Job, Stage, halting, may_have_been_sent};
 use crate::{
+    attempt::{Ending, Held},
     outcome::Outcome,
     portal::{Effect, ErrorBody, Fault},
-    workflow::{Closed, Earlier, Ending, Halt, Stamp, note::Note},
+    workflow::{Closed, Halt, Stamp, note::Note},
 };
 
 /// A connection that cannot be made is the run's trouble, not the row's; but not for ever the same row's.
@@ -12,7 +13,7 @@ const UNSENT_AT_MOST: u8 = 50;
 
 impl Job<'_> {
     /// The ledger would not take the intent: an earlier run has spoken for this user. Nothing left.
-    pub fn intent_refused(&mut self, row: u32, earlier: Earlier, stamp: Stamp) {
+    pub fn intent_refused(&mut self, row: u32, earlier: Held, stamp: Stamp) {
         self.writes_in_flight = self.writes_in_flight.saturating_sub(1);
         self.contact_untouched();
         let (outcome, note) = self.left_by(earlier);

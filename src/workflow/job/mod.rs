@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    Call, Closed, Earlier, Halt, Policy, Stamp,
+    Call, Closed, Halt, Policy, Stamp,
     breaker::Breaker,
     contact::Contact,
     leaders::{Key, Leaders},
@@ -22,6 +22,7 @@ use super::{
     survey::Survey,
 };
 use crate::{
+    attempt::Held,
     outcome::{Outcome, Tally},
     pace::{Backoff, Moment},
     portal::Fault,
@@ -162,7 +163,7 @@ impl<'r> Job<'r> {
         roster: &'r [roster::Row],
         policy: Policy,
         carried: impl Fn(usize) -> bool,
-        mut earlier: impl FnMut(UserId) -> Result<Option<Earlier>, E>,
+        mut earlier: impl FnMut(UserId) -> Result<Option<Held>, E>,
         stamp: Stamp,
     ) -> Result<Self, E> {
         let blank = Row {
@@ -294,10 +295,10 @@ impl<'r> Job<'r> {
     }
 
     /// The outcome and the reason that an earlier run left for a user.
-    fn left_by(&mut self, earlier: Earlier) -> (Outcome, Note) {
+    fn left_by(&mut self, earlier: Held) -> (Outcome, Note) {
         match earlier {
-            Earlier::Sent { at, run } => (Outcome::AlreadySent, self.notes.accepted(at, &run)),
-            Earlier::Unknown { at, run, why } => {
+            Held::Sent { at, run } => (Outcome::AlreadySent, self.notes.accepted(at, &run)),
+            Held::Unknown { at, run, why } => {
                 let at = crate::display::moment(at);
                 let text = format!("{} (run {run}, {at}: {why})", may_have_been_sent(""));
                 (Outcome::Unknown, self.notes.text(text))
@@ -324,7 +325,7 @@ impl<'r> Job<'r> {
     }
 
     /// Settles a row by what the ledger says of its user.
-    fn preset(&mut self, row: u32, earlier: Earlier, stamp: Stamp) {
+    fn preset(&mut self, row: u32, earlier: Held, stamp: Stamp) {
         let (outcome, note) = self.left_by(earlier);
         let refresh = self.policy.refresh;
         let slot = self.row_mut(row);

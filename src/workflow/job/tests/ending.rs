@@ -2,16 +2,16 @@
 
 use super::*;
 
-fn knowing(rows: &[roster::Row], policy: Policy, known: impl Fn(UserId) -> Option<Earlier>) -> Job<'_> {
+fn knowing(rows: &[roster::Row], policy: Policy, known: impl Fn(UserId) -> Option<Held>) -> Job<'_> {
     Job::new(rows, policy, |_| false, |user| Ok::<_, Infallible>(known(user)), at(0)).expect("infallible")
 }
 
-fn sent_before() -> Earlier {
-    Earlier::Sent { at: Timestamp::UNIX_EPOCH, run: "r1".into() }
+fn sent_before() -> Held {
+    Held::Sent { at: Timestamp::UNIX_EPOCH, run: "r1".into() }
 }
 
-fn unknown_before() -> Earlier {
-    Earlier::Unknown { at: Timestamp::UNIX_EPOCH, run: "r1".into(), why: "the run died".into() }
+fn unknown_before() -> Held {
+    Held::Unknown { at: Timestamp::UNIX_EPOCH, run: "r1".into(), why: "the run died".into() }
 }
 
 #[test]

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
+    attempt::Ending,
     portal::{ErrorBody, InviteLink, LinkAnswer, Loss, Page, Person, PersonStatus},
     user::EmployeeType,
-    workflow::{Ending, Wait},
+    workflow::Wait,
 };
 
 mod addresses;

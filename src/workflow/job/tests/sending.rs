@@ -30,8 +30,8 @@ fn what_the_ledger_holds_is_not_sent() {
     for row in [0, 1] {
         assert_eq!(send(&mut job, at(1)), Some(row));
     }
-    job.intent_refused(0, Earlier::Sent { at: Timestamp::UNIX_EPOCH, run: "r1".into() }, at(2));
-    job.intent_refused(1, Earlier::Unknown { at: Timestamp::UNIX_EPOCH, run: "r2".into(), why: "w".into() }, at(2));
+    job.intent_refused(0, Held::Sent { at: Timestamp::UNIX_EPOCH, run: "r1".into() }, at(2));
+    job.intent_refused(1, Held::Unknown { at: Timestamp::UNIX_EPOCH, run: "r2".into(), why: "w".into() }, at(2));
     assert!(job.is_finished());
     assert_eq!((outcome(&job, 0), outcome(&job, 1)), (Some(Outcome::AlreadySent), Some(Outcome::Unknown)));
     assert!(detail(&job, 0).starts_with("accepted 1970-01-01 00:00:00 UTC by run r1"), "{}", detail(&job, 0));
@@ -110,7 +110,7 @@ fn a_probe_that_the_ledger_stops_or_that_is_answered_ends_the_outage_and_a_lost_
     job.write_came(0, &Err(lost()), at(11));
     assert!(job.down().is_some_and(|(since, why)| since == at(1).now && why.contains("broke")), "{:?}", job.down());
     assert_eq!(send(&mut job, at(20)), Some(1));
-    job.intent_refused(1, Earlier::Sent { at: Timestamp::UNIX_EPOCH, run: "r".into() }, at(21));
+    job.intent_refused(1, Held::Sent { at: Timestamp::UNIX_EPOCH, run: "r".into() }, at(21));
     assert_eq!(job.down(), None);
     assert_eq!(send(&mut job, at(22)), Some(2));
     job.write_came(2, &Err(unreachable(false)), at(22));

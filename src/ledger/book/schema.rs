@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rusqlite::{Connection, types::ValueRef};
 
-use super::LedgerError;
+use crate::ledger::LedgerError;
 
 /// `onbd`: tells our files from other SQLite databases.
 const APPLICATION_ID: i64 = 0x6f6e_6264;
@@ -12,7 +12,7 @@ const APPLICATION_ID: i64 = 0x6f6e_6264;
 const VERSION: i64 = 2;
 
 /// One string for each step from a version to the next.
-pub(super) const STEPS: [&str; 2] = [
+pub(in crate::ledger) const STEPS: [&str; 2] = [
     "
 CREATE TABLE portal (
     id      INTEGER PRIMARY KEY,

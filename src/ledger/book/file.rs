@@ -17,10 +17,11 @@ use rusqlite::{
     OpenFlags,
 };
 
-use super::{LedgerError, schema};
+use super::schema;
+use crate::ledger::LedgerError;
 
 /// Refuses a file that is not this path's alone. What is not there yet, is.
-pub(super) fn check_alone(path: &Path) -> Result<(), LedgerError> {
+pub(in crate::ledger) fn check_alone(path: &Path) -> Result<(), LedgerError> {
     let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
     if links(&metadata) > 1 {
         return Err(LedgerError::Linked(path.to_owned()));
@@ -116,7 +117,7 @@ fn fill(new: &Path, path: &Path) -> Result<(), LedgerError> {
 }
 
 /// A file beside the ledger, of its name and something more.
-pub(super) fn beside(path: &Path, more: &str) -> PathBuf {
+pub(in crate::ledger) fn beside(path: &Path, more: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(more);
     PathBuf::from(name)

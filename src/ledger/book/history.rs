@@ -1,10 +1,16 @@
 //! What the ledger knows, for people; and what people decide.
 
-use jiff::Timestamp;
-use rusqlite::{Row, params};
+use std::fmt::Write as _;
 
-use super::{Ledger, LedgerError, Mail, Subject};
-use crate::user::{EmailDigest, UserId};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::state::Ledger;
+use crate::{
+    attempt::{Held, Mail, Subject},
+    ledger::{AttemptId, Entry, LedgerError},
+    user::{EmailDigest, UserId},
+};
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -62,13 +68,17 @@ pub struct AttemptRecord {
     pub decided_at: Option<Timestamp>,
 }
 
-/// Where a user stands.
+/// Where somebody stands with one kind of mail.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct UserRecord {
     /// The portal.
     pub portal: String,
-    /// The user's id.
-    pub user_id: String,
+    /// `congratulation` or `invitation`.
+    pub mail: &'static str,
+    /// The user's id, for a congratulation.
+    pub user_id: Option<String>,
+    /// What stands for the address, for an invitation: the ledger holds no address.
+    pub address: Option<String>,
     /// `sent`, `unknown`, or the state of the last attempt.
     pub state: String,
     /// Since when.
@@ -77,6 +87,17 @@ pub struct UserRecord {
     pub run: String,
     /// How many attempts there were.
     pub attempts: i64,
+}
+
+/// Somebody on record, found by an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// Of which mail the record is.
+    pub mail: Mail,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// Whether it awaits a person's decision.
+    pub is_unknown: bool,
 }
 
 /// What became of a person's decision.
@@ -102,11 +123,27 @@ fn user_text(subject: &[u8]) -> Option<String> {
     <[u8; 16]>::try_from(subject).ok().map(|bytes| UserId::from_bytes(bytes).to_string())
 }
 
+/// The first half of a digest, which is enough to tell addresses apart.
+fn address_text(subject: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in subject.iter().take(8) {
+        // Writing to a string cannot fail.
+        let _infallible = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// The kind's name, and whether it is about users.
+fn kind_text(kind: i64) -> (&'static str, bool) {
+    let is_congratulation = kind == Mail::Congratulation as i64;
+    (if is_congratulation { Mail::Congratulation } else { Mail::Invitation }.noun(), is_congratulation)
+}
+
 fn attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRecord> {
     let (kind, subject): (i64, Vec<u8>) = (row.get(0)?, row.get(2)?);
-    let is_congratulation = kind == Mail::Congratulation as i64;
+    let (mail, is_congratulation) = kind_text(kind);
     Ok(AttemptRecord {
-        mail: if is_congratulation { "congratulation" } else { "invitation" },
+        mail,
         portal: row.get(1)?,
         user_id: is_congratulation.then(|| user_text(&subject)).flatten(),
         run: row.get(3)?,
@@ -152,72 +189,96 @@ impl Ledger {
             .map_err(&broken)
     }
 
-    /// One user's story, by id.
-    pub fn story(&self, user: UserId) -> Result<Vec<AttemptRecord>, LedgerError> {
-        let query = format!("{ATTEMPTS} WHERE kind = 0 AND subject = ?1 ORDER BY attempt.id");
+    /// Ids of the runs that are named by this: a whole id, or its last digits.
+    pub fn runs_named(&self, text: &str) -> Result<Vec<String>, LedgerError> {
         let broken = self.broken();
-        let mut statement = self.connection.prepare(&query).map_err(&broken)?;
-        statement.query_map([user.as_bytes().as_slice()], attempt).and_then(Iterator::collect).map_err(&broken)
+        let mut statement = self
+            .connection
+            .prepare("SELECT uuid FROM run WHERE substr(uuid, -length(?1)) = ?1 ORDER BY id")
+            .map_err(&broken)?;
+        statement.query_map([text], |row| row.get(0)).and_then(Iterator::collect).map_err(&broken)
+    }
+
+    fn attempts(&self, which: &str, parameters: impl rusqlite::Params) -> Result<Vec<AttemptRecord>, LedgerError> {
+        let broken = self.broken();
+        let mut statement =
+            self.connection.prepare(&format!("{ATTEMPTS} WHERE {which} ORDER BY attempt.id")).map_err(&broken)?;
+        statement.query_map(parameters, attempt).and_then(Iterator::collect).map_err(&broken)
+    }
+
+    /// What a run attempted.
+    pub fn attempts_of(&self, run: &str) -> Result<Vec<AttemptRecord>, LedgerError> {
+        self.attempts("uuid = ?1", [run])
+    }
+
+    /// One user's story, by id: what was sent to the user, and to addresses that the user was known to have.
+    pub fn story(&self, user: UserId) -> Result<Vec<AttemptRecord>, LedgerError> {
+        let which = "(kind = ?2 AND subject = ?1) OR (kind <> ?2 AND subject IN \
+                     (SELECT email FROM attempt WHERE kind = ?2 AND subject = ?1 AND email IS NOT NULL))";
+        self.attempts(which, params![user.as_bytes().as_slice(), Mail::Congratulation as i64])
     }
 
     /// One user's story, by address: what was sent to the address, and to users who were known to have it.
     pub fn story_by_email(&self, email: EmailDigest) -> Result<Vec<AttemptRecord>, LedgerError> {
-        let query = format!(
-            "{ATTEMPTS} WHERE (kind = 1 AND subject = ?1) OR (kind = 0 AND subject IN \
-             (SELECT subject FROM attempt WHERE kind = 0 AND email = ?1)) ORDER BY attempt.id"
-        );
-        let broken = self.broken();
-        let mut statement = self.connection.prepare(&query).map_err(&broken)?;
-        statement.query_map([email.0.as_slice()], attempt).and_then(Iterator::collect).map_err(&broken)
+        let which = "(kind <> ?2 AND subject = ?1) OR (kind = ?2 AND subject IN \
+                     (SELECT subject FROM attempt WHERE kind = ?2 AND email = ?1))";
+        self.attempts(which, params![email.0.as_slice(), Mail::Congratulation as i64])
     }
 
-    /// Where every user stands.
+    /// Where everybody stands, with each kind of mail.
     pub fn users(&self) -> Result<Vec<UserRecord>, LedgerError> {
         let broken = self.broken();
         let mut statement = self
             .connection
             .prepare(
-                "SELECT origin, subject, state, coalesce(last.ended_at, last.began_at), uuid, attempts FROM \
-                 (SELECT max(id) AS id, count(*) AS attempts FROM attempt WHERE kind = 0 GROUP BY portal, subject) AS one \
+                "SELECT origin, kind, subject, state, coalesce(last.ended_at, last.began_at), uuid, attempts FROM \
+                 (SELECT max(id) AS id, count(*) AS attempts FROM attempt GROUP BY portal, kind, subject) AS one \
                  JOIN attempt AS last ON last.id = one.id JOIN run ON run.id = last.run \
                  JOIN portal ON portal.id = last.portal ORDER BY last.id",
             )
             .map_err(&broken)?;
         statement
             .query_map([], |row| {
-                let subject: Vec<u8> = row.get(1)?;
+                let (mail, is_congratulation) = kind_text(row.get(1)?);
+                let subject: Vec<u8> = row.get(2)?;
                 Ok(UserRecord {
                     portal: row.get(0)?,
-                    user_id: user_text(&subject).unwrap_or_default(),
-                    state: row.get(2)?,
-                    at: time(row.get(3)?),
-                    run: row.get(4)?,
-                    attempts: row.get(5)?,
+                    mail,
+                    user_id: is_congratulation.then(|| user_text(&subject)).flatten(),
+                    address: (!is_congratulation).then(|| address_text(&subject)),
+                    state: row.get(3)?,
+                    at: time(row.get(4)?),
+                    run: row.get(5)?,
+                    attempts: row.get(6)?,
                 })
             })
             .and_then(Iterator::collect)
             .map_err(&broken)
     }
 
-    /// Users who were known to have this address, on the portal that is turned to.
-    pub fn users_with(&self, email: EmailDigest) -> Result<Vec<UserId>, LedgerError> {
+    /// Who is on record with this address, on the portal that is turned to: users who were known to have it, and the
+    /// address itself where it was invited.
+    pub fn named_by(&self, email: EmailDigest) -> Result<Vec<Named>, LedgerError> {
         let broken = self.broken();
-        let mut found = Vec::new();
+        let mut found: Vec<Named> = Vec::new();
         for portal in &self.portals {
             let mut statement = self
                 .connection
-                .prepare("SELECT DISTINCT subject FROM attempt WHERE kind = 0 AND portal = ?1 AND email = ?2")
+                .prepare("SELECT DISTINCT kind, subject FROM attempt WHERE portal = ?1 AND email = ?2 ORDER BY kind, subject")
                 .map_err(&broken)?;
-            let subjects: Vec<Vec<u8>> = statement
-                .query_map(params![portal, email.0.as_slice()], |row| row.get(0))
+            let subjects: Vec<(i64, Vec<u8>)> = statement
+                .query_map(params![portal, email.0.as_slice()], |row| Ok((row.get(0)?, row.get(1)?)))
                 .and_then(Iterator::collect)
                 .map_err(&broken)?;
-            found.extend(
-                subjects
-                    .iter()
-                    .filter_map(|subject| <[u8; 16]>::try_from(subject.as_slice()).ok())
-                    .map(UserId::from_bytes),
-            );
+            for (kind, subject) in subjects {
+                let mail = if kind_text(kind).1 { Mail::Congratulation } else { Mail::Invitation };
+                let Ok(subject) = Subject::try_from(subject.as_slice()) else { continue };
+                if found.iter().any(|known| (known.mail, known.subject) == (mail, subject)) {
+                    continue;
+                }
+                let is_unknown = matches!(self.holding(mail, subject)?, Some((_, Held::Unknown { .. })));
+                found.push(Named { mail, subject, is_unknown });
+            }
         }
         Ok(found)
     }
@@ -236,9 +297,7 @@ impl Ledger {
         subject: Subject,
         was_sent: bool,
         by: &str,
-        at: Timestamp,
     ) -> Result<Settlement, LedgerError> {
-        let broken = self.broken();
         for portal in self.portals.clone() {
             let found = self
                 .connection
@@ -246,22 +305,15 @@ impl Ledger {
                     "SELECT id, state, holds FROM attempt WHERE portal = ?1 AND kind = ?2 AND subject = ?3 \
                      ORDER BY holds DESC, id DESC LIMIT 1",
                     params![portal, mail as i64, subject.as_slice()],
-                    |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?)),
+                    |row| Ok((row.get(0).map(AttemptId)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?)),
                 )
-                .map(Some)
-                .or_else(|error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(error) })
-                .map_err(&broken)?;
-            let Some((id, state, holds)) = found else { continue };
+                .optional()
+                .map_err(self.broken())?;
+            let Some((attempt, state, holds)) = found else { continue };
             if state != "unknown" || !holds {
                 return Ok(Settlement::NotUnknown(state));
             }
-            let (state, decision) = if was_sent { ("sent", "sent") } else { ("unknown", "not sent") };
-            self.connection
-                .execute(
-                    "UPDATE attempt SET state = ?2, holds = ?3, decision = ?4, decided_by = ?5, decided_at = ?6 WHERE id = ?1",
-                    params![id, state, was_sent, decision, by, at.as_millisecond()],
-                )
-                .map_err(&broken)?;
+            self.enter(&Entry::Decided { attempt, was_sent, by: by.to_owned() })?;
             return Ok(Settlement::Done);
         }
         Ok(Settlement::NoRecord)

@@ -1,0 +1,148 @@
+//! An open ledger: which file, which portal, which run.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::fence::Fresh;
+#[cfg(unix)]
+use super::file::inode;
+use crate::{
+    ledger::{AttemptId, Clock, Entry, LedgerError, RunStart},
+    origin::Origin,
+};
+
+/// A ledger, open.
+#[derive(Debug)]
+pub struct Ledger {
+    pub(in crate::ledger) connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) clock: Clock,
+    /// The portal's number, first, and those of the origins that it had before.
+    pub(super) portals: Vec<i64>,
+    pub(super) run: i64,
+    pub(super) fresh: Fresh,
+    /// Names of runs that were asked for: many attempts share one.
+    pub(super) names: RefCell<HashMap<i64, Arc<str>>>,
+    #[cfg(unix)]
+    pub(super) inode: Option<u64>,
+    /// A throw-away ledger's folder, deleted with it.
+    pub(super) folder: Option<tempfile::TempDir>,
+}
+
+/// What an entry made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ledger) enum Made {
+    /// A record of no interest to whoever made the entry.
+    Records,
+    /// An attempt, which holds from here on.
+    Attempt(AttemptId),
+    /// So many attempts are unknown now.
+    Unknown(usize),
+}
+
+impl Ledger {
+    /// The same ledger with another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The clock of its records.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(in crate::ledger) fn broken(&self) -> impl Fn(rusqlite::Error) -> LedgerError + use<> {
+        let path = self.path.clone();
+        move |error| LedgerError::from_sqlite(&path, &error)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file that was deleted or replaced under us would take our records to nowhere.
+    #[cfg(unix)]
+    pub(in crate::ledger) fn is_still_there(&self) -> Result<(), LedgerError> {
+        if self.inode.is_some() && inode(&self.path) != self.inode {
+            return Err(LedgerError::Replaced(self.path.clone()));
+        }
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    pub(in crate::ledger) fn is_still_there(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    /// Turns what follows to one portal, with the origins that it had before.
+    pub fn turn_to(&mut self, origin: &Origin, formerly: &[Origin]) -> Result<(), LedgerError> {
+        for origin in std::iter::once(origin).chain(formerly) {
+            if self.portal_id(origin)?.is_none() {
+                self.enter(&Entry::PortalKnown(origin.clone()))?;
+            }
+        }
+        self.look_at(origin, formerly)
+    }
+
+    /// Turns what follows to one portal, without writing; what is not known has no records.
+    pub fn look_at(&mut self, origin: &Origin, formerly: &[Origin]) -> Result<(), LedgerError> {
+        self.portals.clear();
+        for origin in std::iter::once(origin).chain(formerly) {
+            let id = self.portal_id(origin)?;
+            self.portals.extend(id);
+        }
+        Ok(())
+    }
+
+    fn portal_id(&self, origin: &Origin) -> Result<Option<i64>, LedgerError> {
+        self.connection
+            .query_row("SELECT id FROM portal WHERE origin = ?1", [origin.as_str()], |row| row.get(0))
+            .optional()
+            .map_err(self.broken())
+    }
+
+    /// Makes intents of dead runs `unknown`, and says how many. Only the holder of the lock may do this.
+    pub fn recover(&mut self) -> Result<usize, LedgerError> {
+        match self.enter(&Entry::Recovered)? {
+            Made::Unknown(count) => Ok(count),
+            Made::Records | Made::Attempt(_) => Ok(0),
+        }
+    }
+
+    /// Begins a run; what is recorded from here on belongs to it.
+    pub fn begin_run(&mut self, start: RunStart) -> Result<(), LedgerError> {
+        self.enter(&Entry::RunBegan(start)).map(drop)
+    }
+
+    /// Ends the run, with its rows by what became of them.
+    pub fn end_run<W: Into<String>>(
+        &mut self,
+        exit_status: u8,
+        requests: u64,
+        counts: impl IntoIterator<Item = (W, u64)>,
+    ) -> Result<(), LedgerError> {
+        let counts = counts.into_iter().map(|(word, count)| (word.into(), count)).collect();
+        self.enter(&Entry::RunEnded { exit_status, requests, counts })?;
+        self.fold()
+    }
+
+    /// Brings everything from the log into the file itself, so that whoever copies the one file has it all. Where
+    /// somebody is looking just now the log stays, and loses nothing.
+    fn fold(&self) -> Result<(), LedgerError> {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(self.broken())
+    }
+
+    /// Closes the ledger, with everything in the one file.
+    pub fn close(self) -> Result<(), LedgerError> {
+        self.fold()
+    }
+}
