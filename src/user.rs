@@ -3,7 +3,12 @@
 //! Parse once, trust after: a [`UserId`] is a GUID in canonical spelling, an [`EmployeeType`] is one of the four that
 //! a portal invites, an [`Email`] is normalised the way the portal compares addresses.
 
-use std::{fmt, str::FromStr};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
 
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
@@ -119,9 +124,14 @@ impl fmt::Display for EmployeeType {
     }
 }
 
-/// An e-mail address, normalised for comparison: NFC, lower case, no blanks around.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Email(String);
+/// An e-mail address: NFC, lower case, no blanks around. Two are equal where they name one mailbox: a domain counts the
+/// same in its own letters (`bücher.example`) and in the form that goes over the wire (`xn--bcher-kva.example`).
+#[derive(Debug, Clone)]
+pub struct Email {
+    text: String,
+    /// The form that is compared, where it is another one.
+    wire: Option<Box<str>>,
+}
 
 /// The text is no e-mail address that a portal would take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -132,15 +142,20 @@ impl Email {
     /// The longest address a portal takes, in characters (`docspace-contract.md` §7).
     pub const MAX_CHARS: usize = 255;
 
-    /// The normalised address.
+    /// The normalised address, its domain as it was written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The address with its domain as it goes over the wire: what is compared, and what was digested before.
+    pub fn wire(&self) -> &str {
+        self.wire.as_deref().unwrap_or(&self.text)
     }
 
     /// Sixteen bytes that stand for the address where the address itself must not or need not be kept.
     pub fn digest(&self) -> EmailDigest {
         let mut short = [0; 16];
-        short.copy_from_slice(Sha256::digest(self.0.as_bytes()).get(..16).unwrap_or(&[0; 16]));
+        short.copy_from_slice(Sha256::digest(self.wire().as_bytes()).get(..16).unwrap_or(&[0; 16]));
         EmailDigest(short)
     }
 }
@@ -162,13 +177,43 @@ impl FromStr for Email {
         if local.is_empty() || local.contains('@') || !domain_holds || !fits || normal.contains(no_room) {
             return Err(NotAnEmail);
         }
-        Ok(Self(normal))
+        let wire = (!domain.is_ascii())
+            .then(|| idna::domain_to_ascii(domain).ok())
+            .flatten()
+            .map(|domain| format!("{local}@{domain}").into_boxed_str());
+        Ok(Self { text: normal, wire })
+    }
+}
+
+impl PartialEq for Email {
+    fn eq(&self, other: &Self) -> bool {
+        self.wire() == other.wire()
+    }
+}
+
+impl Eq for Email {}
+
+impl PartialOrd for Email {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Email {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.wire().cmp(other.wire())
+    }
+}
+
+impl Hash for Email {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.wire().hash(state);
     }
 }
 
 impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.text)
     }
 }
 
@@ -229,5 +274,17 @@ mod tests {
         for text in ["", "anna", "@b.c", "a@", "a@b..c", "a b@c.d", "a@b@c.d", "a\u{7}@b.c"] {
             assert_eq!(text.parse::<Email>(), Err(NotAnEmail), "{text:?}");
         }
+    }
+    #[test]
+    fn a_domain_in_its_own_letters_and_on_the_wire_is_one_mailbox() {
+        let email = |text: &str| text.parse::<Email>().expect("an address");
+        let (own, wire) = (email("Ada@B\u{fc}cher.Example"), email("ada@XN--bcher-kva.example"));
+        assert_eq!((own.as_str(), wire.as_str()), ("ada@b\u{fc}cher.example", "ada@xn--bcher-kva.example"));
+        assert_eq!(own, wire);
+        assert_eq!(own.digest(), wire.digest());
+        assert_eq!(std::collections::HashSet::from([own, wire]).len(), 1);
+        // Digests in ledgers that are there stay what they are: of the address, in lower case.
+        let digest = Sha256::digest(b"ada@xn--bcher-kva.example");
+        assert_eq!(email("ADA@xn--bcher-kva.example").digest().0.as_slice(), digest.get(..16).expect("long enough"));
     }
 }
