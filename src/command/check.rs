@@ -21,10 +21,22 @@ pub(super) fn execute(args: &CheckArgs, screen: &Screen, out: &mut dyn Write) ->
     };
     let bad = diagnostics::write(&roster, &args.roster.to_string(), format, out)?;
     if args.format == CheckFormat::Text {
-        writeln!(out, "{}", verdict(&roster, bad))?;
+        writeln!(out, "{}\n{}", verdict(&roster, bad), reading(&roster))?;
     }
     out.flush()?;
     Ok(u8::from(bad > 0))
+}
+
+/// How the file was read: whoever wonders at a row looks here first.
+fn reading(roster: &Roster) -> String {
+    let separator = match roster.delimiter() {
+        ',' => "commas".to_owned(),
+        ';' => "semicolons".to_owned(),
+        '\t' => "tabs".to_owned(),
+        other => format!("`{other}`"),
+    };
+    let mark = if roster.has_bom() { " with a byte-order mark" } else { "" };
+    format!("read as {}{mark}, cells separated by {separator}", roster.encoding())
 }
 
 fn verdict(roster: &Roster, bad: usize) -> String {

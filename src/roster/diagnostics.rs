@@ -60,7 +60,7 @@ fn text(problem: &Problem, record: &Record, roster: &Roster, path: &str, colour:
     }
     let label = problem.help.clone().unwrap_or_default();
     let annotation = AnnotationKind::Primary.span(span).label(label);
-    let number = usize::try_from(record.line).unwrap_or(usize::MAX);
+    let number = usize::try_from(problem.at.unwrap_or(record.line)).unwrap_or(usize::MAX);
     let snippet = Snippet::source(line.as_str()).line_start(number).path(path).annotation(annotation);
     let report = [Level::ERROR.primary_title(title.as_str()).element(snippet)];
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
@@ -95,7 +95,7 @@ fn json(number: usize, problem: &Problem, record: &Record, columns: &Columns) ->
     let name = problem.column.and_then(|column| columns.names.get(column));
     serde_json::json!({
         "row": number + 1,
-        "line": record.line,
+        "line": problem.at.unwrap_or(record.line),
         "column": name,
         "cell": problem.column.map(|column| Shown(record.cell(column)).to_string()),
         "message": problem.what,
@@ -109,7 +109,7 @@ fn github(problem: &Problem, record: &Record, columns: &Columns, path: &str) -> 
     format!(
         "::error file={},line={},title={}::{}",
         property(path),
-        record.line,
+        problem.at.unwrap_or(record.line),
         property(&format!("roster, column {}", Shown(name))),
         message(&format!("{}{help}", problem.what))
     )

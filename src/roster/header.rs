@@ -1,6 +1,9 @@
 //! Which column is which: the header's names, matched as people write them.
 
-use super::RosterError;
+use super::{
+    RosterError,
+    text::{shown_by_formula, unquoted, visible},
+};
 use crate::{
     display::Shown,
     sheet::{COLUMNS, denature},
@@ -27,9 +30,15 @@ pub struct Columns {
     pub passed: Vec<(usize, String)>,
 }
 
-/// A name without what people write differently: case, blanks, `_`, `-`.
-fn plain(name: &str) -> String {
-    name.chars().filter(|c| !c.is_whitespace() && !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
+/// A name without what people write differently: case, blanks, `_`, `-`; and without what nobody sees.
+pub(super) fn plain(name: &str) -> String {
+    let name = visible(name);
+    let name = shown_by_formula(name.trim());
+    unquoted(&name)
+        .chars()
+        .filter(|c| !c.is_whitespace() && !matches!(c, '_' | '-'))
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 impl Columns {

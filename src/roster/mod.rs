@@ -4,11 +4,14 @@
 //! its type and its state, never its cells. Those are read again from the copy when the results are written. Reading
 //! never fails for a row: a row that cannot be used is `invalid`, and the others go on.
 
+mod address;
 pub mod diagnostics;
 mod header;
 mod records;
 mod row;
 mod spool;
+mod swallowed;
+mod text;
 
 use std::{
     cell::RefCell,
@@ -112,6 +115,23 @@ pub enum RosterError {
         /// One of nearly this name.
         near: Option<String>,
     },
+    /// The header stands further down.
+    #[error(
+        "the first line of the roster is no header; the header seems to be on line {line}: remove what stands above it"
+    )]
+    HeaderBelow {
+        /// Its physical line, from 1.
+        line: u64,
+    },
+    /// A stray quote in the header.
+    #[error(
+        "the quote that opens on line {line}, in the roster's header, takes in more than its cell; remove it, or double \
+         it if it is meant"
+    )]
+    HeaderQuote {
+        /// The physical line, from 1.
+        line: u64,
+    },
     /// Two headers mean the same.
     #[error("the roster has two columns for {name}: `{first}` and `{second}`; rename or remove one")]
     TwoColumns {
@@ -171,6 +191,8 @@ pub struct Roster {
     rows: Vec<Row>,
     keys: Option<Texts>,
     emails: Option<Texts>,
+    /// Whether a line that names the separator stands above the header.
+    skipped: bool,
 }
 
 impl Roster {
@@ -186,14 +208,27 @@ impl Roster {
 
     fn of(spool: Spool) -> Result<Self, RosterError> {
         let failed = |source| RosterError::Spool { source };
-        let candidates = records::separators(spool.text().map_err(failed)?).map_err(failed)?;
+        let separators = records::separators(spool.text().map_err(failed)?).map_err(failed)?;
         let mut refused = RosterError::Empty;
-        for (place, delimiter) in candidates.into_iter().enumerate() {
+        for (place, delimiter) in separators.candidates.into_iter().enumerate() {
             let mut records = Records::new(spool.text().map_err(failed)?, delimiter);
+            let mut record = Record::default();
+            // Excel's own first line is no header.
+            if separators.are_named && !next(&mut records, &mut record)? {
+                return Err(RosterError::Empty);
+            }
             match header(&mut records) {
                 Ok(columns) => {
-                    let mut roster = Self { spool, delimiter, rows: Vec::new(), keys: None, emails: None, columns };
-                    roster.read_rows(&mut records, &mut Record::default())?;
+                    let mut roster = Self {
+                        spool,
+                        delimiter,
+                        rows: Vec::new(),
+                        keys: None,
+                        emails: None,
+                        columns,
+                        skipped: separators.are_named,
+                    };
+                    roster.read_rows(&mut records, &mut record)?;
                     roster.mark_duplicates();
                     return Ok(roster);
                 }
@@ -201,6 +236,11 @@ impl Roster {
                 Err(error) if place == 0 => refused = error,
                 Err(_) => {}
             }
+        }
+        if matches!(refused, RosterError::MissingColumn { .. })
+            && let Some(line) = header_below(&spool)?
+        {
+            return Err(RosterError::HeaderBelow { line });
         }
         Err(refused)
     }
@@ -290,9 +330,16 @@ impl Roster {
 
     /// What should be said once about the file.
     pub fn warning(&self) -> Option<&'static str> {
-        (self.spool.encoding == Encoding::Windows1252).then_some(
-            "the roster is not valid UTF-8 and was read as windows-1252; if names look wrong, save it as UTF-8",
-        )
+        match self.spool.encoding {
+            Encoding::Utf8 | Encoding::Utf16Le | Encoding::Utf16Be => None,
+            Encoding::Windows1252 => Some(
+                "the roster is not valid UTF-8 and was read as windows-1252; if names look wrong, save it as UTF-8",
+            ),
+            Encoding::Mixed => Some(
+                "the roster is UTF-8, but some bytes in it are not; cells with such bytes were read as windows-1252, and \
+                 no id, address or type is taken from them. Save it as UTF-8",
+            ),
+        }
     }
 
     /// The SHA-256 of the file's bytes.
@@ -308,6 +355,11 @@ impl Roster {
     /// Whether it is a results file.
     pub fn is_results(&self) -> bool {
         self.columns.results.is_some()
+    }
+
+    /// How its bytes became text, for people: `UTF-8`, `windows-1252`.
+    pub fn encoding(&self) -> &'static str {
+        self.spool.encoding.name()
     }
 
     /// The separator of its cells.
@@ -333,11 +385,11 @@ impl Roster {
     ) -> Result<(), E> {
         let mut records = Records::new(self.spool.text()?, self.delimiter);
         let mut record = Record::default();
-        let mut header = true;
+        let mut above = 1 + usize::from(self.skipped);
         let mut rows = self.rows.iter().enumerate();
         loop {
             match records.read(&mut record) {
-                Ok(true) if header => header = false,
+                Ok(true) if above > 0 => above -= 1,
                 Ok(true) => {
                     let Some((number, row)) = rows.next() else { break };
                     let problem =
@@ -363,7 +415,33 @@ fn header(records: &mut Records) -> Result<Columns, RosterError> {
         return Err(RosterError::HeaderTooLarge);
     }
     // In the header a NUL would make the results look like a binary file.
-    Columns::read(record.cells().map(|name| name.replace('\0', "").trim().to_owned()).collect())
+    let columns =
+        Columns::read(record.cells().map(|name| text::trimmed(&name.replace('\0', "")).to_owned()).collect())?;
+    let stray = swallowed::rows(&record, &columns).map(|swallowed| swallowed.quote).or(record.trailing);
+    stray.map_or(Ok(columns), |quote| Err(RosterError::HeaderQuote { line: quote.opens }))
+}
+
+/// How far down a header is looked for, in records.
+const TITLES: usize = 20;
+
+/// The line of the first record below the first that is a header, by whatever separator.
+fn header_below(spool: &Spool) -> Result<Option<u64>, RosterError> {
+    let mut found = None;
+    for delimiter in records::SEPARATORS {
+        let mut records = Records::new(spool.text().map_err(|source| RosterError::Spool { source })?, delimiter);
+        let mut record = Record::default();
+        for place in 0..TITLES {
+            // What comes of a text that is refused anyway is no matter.
+            if !matches!(records.read(&mut record), Ok(true)) {
+                break;
+            }
+            if place > 0 && Columns::read(record.cells().map(ToOwned::to_owned).collect()).is_ok() {
+                found = found.into_iter().chain([record.line]).min();
+                break;
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn next(records: &mut Records, record: &mut Record) -> Result<bool, RosterError> {

@@ -1,8 +1,13 @@
 //! One row: from cells to a user, an address and a type, or to what is wrong with it.
 
+use std::borrow::Cow;
+
 use super::{
+    address,
     header::Columns,
-    records::{MAX_CELL, Record},
+    records::{MAX_CELL, Quote, Record},
+    swallowed,
+    text::{shown_by_formula, spreadsheets_doing, trimmed, unquoted, visible},
 };
 use crate::{
     display::{Shown, is_plain},
@@ -25,6 +30,8 @@ pub(super) struct Parsed {
 /// What is wrong with a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// The physical line, where it is not the one on which the row begins.
+    pub at: Option<u64>,
     /// The column, where it is one cell's.
     pub column: Option<usize>,
     /// What is wrong, as part of a sentence.
@@ -35,16 +42,16 @@ pub struct Problem {
 
 impl Problem {
     fn cell(column: usize, what: impl Into<String>, help: Option<String>) -> Self {
-        Self { column: Some(column), what: what.into(), help }
+        Self { at: None, column: Some(column), what: what.into(), help }
     }
 
     fn row(what: impl Into<String>, help: Option<String>) -> Self {
-        Self { column: None, what: what.into(), help }
+        Self { at: None, column: None, what: what.into(), help }
     }
 
     /// The problem in one line: `line 7, column employee_type: …; did you mean …?`.
     pub fn line(&self, line: u64, columns: &Columns) -> String {
-        let mut text = format!("line {line}");
+        let mut text = format!("line {}", self.at.unwrap_or(line));
         if let Some(name) = self.column.and_then(|column| columns.names.get(column)) {
             text = format!("{text}, column {}", Shown(name));
         }
@@ -59,20 +66,22 @@ impl Problem {
 /// Reads a record.
 pub(super) fn parse(record: &Record, columns: &Columns) -> Result<Parsed, Problem> {
     if record.too_large {
-        return Err(Problem::row(
-            "the row is too large to be read",
-            Some("a row holds at most 1 MiB and 16384 cells".into()),
-        ));
+        return Err(too_large(record));
+    }
+    if let Some(problem) = misquoted(record, columns) {
+        return Err(problem);
     }
     let expected = columns.names.len();
-    if record.len() != expected {
+    if record.cells().skip(expected).any(|cell| !trimmed(cell).is_empty()) {
         let what = format!("the row has {} cells, the header {expected}", record.len());
-        let help = if record.len() < expected {
-            "is a separator missing?"
-        } else {
-            "does a cell with a separator lack its quotes?"
-        };
-        return Err(Problem::row(what, Some(help.into())));
+        return Err(Problem::row(what, Some("does a cell with a separator lack its quotes?".into())));
+    }
+    // Cells that are left out at a row's end are empty; some programs write no separators there.
+    let is_there = |column: Option<usize>| column.is_some_and(|column| column < record.len());
+    let has_user = is_there(columns.user_id) || is_there(columns.email);
+    if record.len() < expected && !(has_user && is_there(columns.employee_type)) {
+        let what = format!("the row has {} cells, the header {expected}", record.len());
+        return Err(Problem::row(what, Some("is a separator missing?".into())));
     }
     if let Some((column, _)) = (0..).zip(record.cells()).find(|(_, cell)| cell.len() > MAX_CELL) {
         return Err(Problem::cell(
@@ -81,9 +90,20 @@ pub(super) fn parse(record: &Record, columns: &Columns) -> Result<Parsed, Proble
             Some("a cell holds at most 64 KiB".into()),
         ));
     }
+    let needed = [columns.user_id, columns.email, columns.employee_type, columns.key];
+    if let Some(column) = record.reread.iter().find(|column| needed.contains(&Some(**column))) {
+        let help = "save the file as UTF-8, or mend this cell";
+        return Err(Problem::cell(
+            *column,
+            "the cell holds bytes that are no UTF-8, as the rest is",
+            Some(help.into()),
+        ));
+    }
     let cell = |column: Option<usize>| column.map(|column| (column, clean(record.cell(column), columns)));
-    let user = user(cell(columns.user_id), columns.email.is_some())?;
-    let email = email(cell(columns.email))?;
+    let (user_cell, email_cell) = (cell(columns.user_id), cell(columns.email));
+    let (type_cell, key_cell) = (cell(columns.employee_type), cell(columns.key));
+    let user = user(borrowed(user_cell.as_ref()), columns.email.is_some())?;
+    let email = email(borrowed(email_cell.as_ref()))?;
     if user.is_none() && email.is_none() {
         let column = columns.user_id.or(columns.email).unwrap_or_default();
         return Err(Problem::cell(
@@ -92,15 +112,68 @@ pub(super) fn parse(record: &Record, columns: &Columns) -> Result<Parsed, Proble
             Some("a user id or an e-mail address is needed".into()),
         ));
     }
-    let employee_type = employee_type(cell(columns.employee_type))?;
-    let key = key(cell(columns.key))?;
+    let employee_type = employee_type(borrowed(type_cell.as_ref()))?;
+    let key = key(borrowed(key_cell.as_ref()))?;
     Ok(Parsed { user, email, employee_type, key })
 }
 
-/// A cell without blanks around it, and without the mark that keeps spreadsheets from running it.
-fn clean<'a>(cell: &'a str, columns: &Columns) -> &'a str {
+fn too_large(record: &Record) -> Problem {
+    let most = "a row holds at most 1 MiB and 16384 cells";
+    if record.last_line == record.line {
+        return Problem::row("the row is too large to be read", Some(most.into()));
+    }
+    let what = format!(
+        "the row is too large to be read: a quote keeps lines {} to {} together",
+        record.line, record.last_line
+    );
+    Problem::row(what, Some(format!("close the quote where its cell ends, or double it if it is meant; {most}")))
+}
+
+/// Quotes that stand where they cannot be meant.
+fn misquoted(record: &Record, columns: &Columns) -> Option<Problem> {
+    let swallowed = swallowed::rows(record, columns);
+    let trailing = record.trailing;
+    let Quote { column, opens, closes } = swallowed.as_ref().map(|swallowed| swallowed.quote).or(trailing)?;
+    let mut what = match &swallowed {
+        Some(swallowed) => format!(
+            "the quote that opens here takes in lines {} to {closes}, and what looks like rows of their own (line {})",
+            opens + 1,
+            swallowed.lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        ),
+        None if closes > opens => format!("the quote that opens here closes on line {closes}"),
+        None => "the cell stands in quotes".to_owned(),
+    };
+    if let Some(trailing) = trailing {
+        let place =
+            if trailing.closes == record.line { String::new() } else { format!(" on line {}", trailing.closes) };
+        what = format!("{what}, and there is text after the closing quote{place}");
+    }
+    let help = "remove the quote; where it is meant, double it and put quotes around the cell";
+    Some(Problem { at: Some(opens), ..Problem::cell(column, what, Some(help.to_owned())) })
+}
+
+/// A cell without blanks around it, without the mark that keeps spreadsheets from running it, and without the formula
+/// that keeps them from reading it as a number.
+fn clean<'a>(cell: &'a str, columns: &Columns) -> Cow<'a, str> {
     let cell = if columns.results.is_some() { denature(cell) } else { cell };
-    cell.trim()
+    match shown_by_formula(trimmed(cell)) {
+        Cow::Borrowed(text) => Cow::Borrowed(trimmed(text)),
+        Cow::Owned(text) => Cow::Owned(trimmed(&text).to_owned()),
+    }
+}
+
+fn borrowed<'a>(cell: Option<&'a (usize, Cow<'_, str>)>) -> Cell<'a> {
+    cell.map(|(column, text)| (*column, text.as_ref()))
+}
+
+/// A cell in which a spreadsheet has put something else than was typed.
+fn spoilt(column: usize, text: &str, what: &str) -> Option<Problem> {
+    let became = spreadsheets_doing(text)?;
+    Some(Problem::cell(
+        column,
+        format!("`{}` is no {what}: a spreadsheet has turned it into {became}", Shown(text)),
+        Some("format the column as text, then put the value in again".to_owned()),
+    ))
 }
 
 type Cell<'a> = Option<(usize, &'a str)>;
@@ -113,7 +186,10 @@ fn user(cell: Cell<'_>, may_be_empty: bool) -> Result<Option<UserId>, Problem> {
     if text.is_empty() {
         return Err(Problem::cell(column, "the cell is empty", Some("a user id is needed".into())));
     }
-    let id: UserId = text.parse().map_err(|_not_a_guid| {
+    if let Some(problem) = spoilt(column, text, "user id") {
+        return Err(problem);
+    }
+    let id: UserId = unquoted(&visible(text)).parse().map_err(|_not_a_guid| {
         let help = if text.contains('@') {
             "an e-mail address belongs into a column `email`".to_owned()
         } else {
@@ -130,10 +206,12 @@ fn user(cell: Cell<'_>, may_be_empty: bool) -> Result<Option<UserId>, Problem> {
 
 fn email(cell: Cell<'_>) -> Result<Option<Email>, Problem> {
     let Some((column, text)) = cell.filter(|(_, text)| !text.is_empty()) else { return Ok(None) };
-    match text.parse() {
-        Ok(email) if text.chars().all(is_plain) => Ok(Some(email)),
-        _ => Err(Problem::cell(column, format!("`{}` is no e-mail address", Shown(text)), None)),
-    }
+    address::read(text).map(Some).map_err(|no_address| {
+        spoilt(column, text, "e-mail address").unwrap_or_else(|| {
+            let help = no_address.meant.map(|meant| format!("is `{}` meant?", Shown(meant.as_str())));
+            Problem::cell(column, format!("`{}` is no e-mail address", Shown(text)), help)
+        })
+    })
 }
 
 fn employee_type(cell: Cell<'_>) -> Result<EmployeeType, Problem> {
@@ -142,7 +220,10 @@ fn employee_type(cell: Cell<'_>) -> Result<EmployeeType, Problem> {
     if text.is_empty() {
         return Err(Problem::cell(column, "the cell is empty", Some(format!("an employee type is needed: {all}"))));
     }
-    text.parse().map_err(|_not_a_type| {
+    if let Some(problem) = spoilt(column, text, "employee type").filter(|_| text.starts_with('#')) {
+        return Err(problem);
+    }
+    unquoted(&visible(text)).parse().map_err(|_not_a_type| {
         let lower = text.to_lowercase();
         let near = EmployeeType::ALL
             .into_iter()

@@ -24,6 +24,20 @@ pub(super) enum Encoding {
     Utf16Be,
     /// What Excel writes where it does not write UTF-8.
     Windows1252,
+    /// UTF-8 but for some bytes: their cells alone are read as windows-1252.
+    Mixed,
+}
+
+impl Encoding {
+    /// Its name, for people.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "UTF-8",
+            Self::Utf16Le | Self::Utf16Be => "UTF-16",
+            Self::Windows1252 => "windows-1252",
+            Self::Mixed => "UTF-8 with bytes that are none",
+        }
+    }
 }
 
 /// The copy.
@@ -75,12 +89,15 @@ impl Spool {
         }
         let (encoding, bom) = match head.as_slice() {
             [0xef, 0xbb, 0xbf, ..] if utf8.is_valid() => (Encoding::Utf8, 3),
+            [0xef, 0xbb, 0xbf, ..] => (Encoding::Mixed, 3),
             [0xff, 0xfe, ..] => (Encoding::Utf16Le, 2),
             [0xfe, 0xff, ..] => (Encoding::Utf16Be, 2),
             // Text without a mark: the first characters of a header are ASCII.
             [1..=255, 0, 1..=255, 0, ..] => (Encoding::Utf16Le, 0),
             [0, 1..=255, 0, 1..=255, ..] => (Encoding::Utf16Be, 0),
             _ if utf8.is_valid() => (Encoding::Utf8, 0),
+            // One bad byte says nothing of the others: what is UTF-8 beyond ASCII is so hardly by chance.
+            _ if utf8.beyond_ascii => (Encoding::Mixed, 0),
             _ => (Encoding::Windows1252, 0),
         };
         // Only the header tells: a cell may hold anything, and was let in where it came in UTF-16.
@@ -95,24 +112,26 @@ impl Spool {
     pub(super) fn text(&self) -> io::Result<Text> {
         let mut file = self.file.try_clone()?;
         let skip = match self.encoding {
-            Encoding::Utf8 if self.has_bom => 3,
-            Encoding::Utf16Le | Encoding::Utf16Be if self.has_bom => 2,
-            Encoding::Utf8 | Encoding::Utf16Le | Encoding::Utf16Be | Encoding::Windows1252 => 0,
+            _ if !self.has_bom => 0,
+            Encoding::Utf16Le | Encoding::Utf16Be => 2,
+            Encoding::Utf8 | Encoding::Windows1252 | Encoding::Mixed => 3,
         };
         file.seek(SeekFrom::Start(skip))?;
         let decoder = match self.encoding {
-            Encoding::Utf8 => None,
+            Encoding::Utf8 | Encoding::Mixed => None,
             Encoding::Utf16Le => Some(UTF_16LE.new_decoder_without_bom_handling()),
             Encoding::Utf16Be => Some(UTF_16BE.new_decoder_without_bom_handling()),
             Encoding::Windows1252 => Some(WINDOWS_1252.new_decoder_without_bom_handling()),
         };
-        Ok(Text { file, decoder, raw: vec![0; CHUNK], start: 0, end: 0, over: false, done: false })
+        let is_mixed = self.encoding == Encoding::Mixed;
+        Ok(Text { file, is_mixed, decoder, raw: vec![0; CHUNK], start: 0, end: 0, over: false, done: false })
     }
 }
 
-/// A reader of UTF-8, whatever the file holds.
+/// A reader of UTF-8, whatever the file holds; of a file that is UTF-8 but for some bytes, of those too.
 pub(super) struct Text {
     file: File,
+    is_mixed: bool,
     decoder: Option<Decoder>,
     raw: Vec<u8>,
     start: usize,
@@ -120,6 +139,13 @@ pub(super) struct Text {
     over: bool,
     /// The decoder has given its last; it must not be asked again.
     done: bool,
+}
+
+impl Text {
+    /// Whether what is read need not be UTF-8 everywhere.
+    pub(super) const fn is_mixed(&self) -> bool {
+        self.is_mixed
+    }
 }
 
 impl Read for Text {
@@ -143,38 +169,43 @@ impl Read for Text {
     }
 }
 
-/// Whether bytes that come in pieces are UTF-8.
+/// Whether bytes that come in pieces are UTF-8, and whether any of them is so beyond ASCII.
 #[derive(Default)]
 struct Utf8Check {
     invalid: bool,
+    beyond_ascii: bool,
+    /// A character that was cut: at most three bytes.
     rest: Vec<u8>,
 }
 
 impl Utf8Check {
     fn feed(&mut self, bytes: &[u8]) {
-        if self.invalid {
-            return;
-        }
         let mut bytes = bytes;
-        // A character that was cut: at most three bytes are kept, and at most four complete it.
         while !self.rest.is_empty() {
             let Some((first, others)) = bytes.split_first() else { return };
             self.rest.push(*first);
             bytes = others;
-            match str::from_utf8(&self.rest) {
-                Ok(_) => self.rest.clear(),
-                Err(error) if error.error_len().is_none() => {}
-                Err(_) => {
-                    self.invalid = true;
-                    return;
-                }
-            }
+            let rest = std::mem::take(&mut self.rest);
+            self.judge(&rest);
         }
-        if let Err(error) = str::from_utf8(bytes) {
-            match error.error_len() {
-                None => self.rest.extend_from_slice(bytes.get(error.valid_up_to()..).unwrap_or_default()),
-                Some(_) => self.invalid = true,
-            }
+        self.judge(bytes);
+    }
+
+    /// Judges bytes, and keeps what is cut at their end.
+    fn judge(&mut self, mut bytes: &[u8]) {
+        while !(self.invalid && self.beyond_ascii) {
+            let Err(error) = str::from_utf8(bytes) else {
+                self.beyond_ascii |= !bytes.is_ascii();
+                return;
+            };
+            let (valid, other) = bytes.split_at_checked(error.valid_up_to()).unwrap_or_default();
+            self.beyond_ascii |= !valid.is_ascii();
+            let Some(bad) = error.error_len() else {
+                self.rest.extend_from_slice(other);
+                return;
+            };
+            self.invalid = true;
+            bytes = other.get(bad..).unwrap_or_default();
         }
     }
 
@@ -188,6 +219,7 @@ fn not_a_roster(head: &[u8], name: &str) -> Result<(), RosterError> {
     let what = match head {
         [b'P', b'K', 3, 4, ..] => "an Excel workbook or another zip archive; save it as CSV first",
         [0xd0, 0xcf, 0x11, 0xe0, ..] => "an old Excel workbook; save it as CSV first",
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => "text in UTF-32; save it as UTF-8",
         [b'%', b'P', b'D', b'F', ..] => "a PDF",
         [0x1f, 0x8b, ..] => "compressed (gzip); unpack it first",
         [0x7f, b'E', b'L', b'F', ..] => "a program",
@@ -214,6 +246,10 @@ mod tests {
         (spool.encoding, text)
     }
 
+    fn encoding_of(bytes: &[u8]) -> Encoding {
+        Spool::copy_from(&mut &*bytes, "test").expect("text").encoding
+    }
+
     #[test]
     fn whatever_excel_writes_becomes_text() {
         let utf16 = |little: bool, mark: bool| -> Vec<u8> {
@@ -223,6 +259,12 @@ mod tests {
         assert_eq!(text_of("Zoë;x".as_bytes()), (Encoding::Utf8, "Zoë;x".into()));
         assert_eq!(text_of("\u{feff}Zoë;x".as_bytes()), (Encoding::Utf8, "Zoë;x".into()));
         assert_eq!(text_of(b"Zo\xeb;x"), (Encoding::Windows1252, "Zoë;x".into()));
+        // One bad byte leaves the others what they are; so does a mark.
+        assert_eq!(encoding_of("Zoë;Ren\u{e9}".as_bytes()), Encoding::Utf8);
+        assert_eq!(encoding_of(b"Zo\xc3\xab;Ren\xe9"), Encoding::Mixed);
+        assert_eq!(encoding_of(b"Ren\xe9;Zo\xc3\xab"), Encoding::Mixed);
+        assert_eq!(encoding_of(b"\xef\xbb\xbfRen\xe9"), Encoding::Mixed);
+        assert_eq!(encoding_of(b"Ren\xe9;Fran\xe7ois"), Encoding::Windows1252);
         assert_eq!(text_of(&utf16(true, true)), (Encoding::Utf16Le, "Zoë;x".into()));
         assert_eq!(text_of(&utf16(false, true)), (Encoding::Utf16Be, "Zoë;x".into()));
         assert_eq!(text_of(&utf16(true, false)), (Encoding::Utf16Le, "Zoë;x".into()));
@@ -248,6 +290,9 @@ mod tests {
             let mut check = Utf8Check::default();
             bytes.chunks(cut).for_each(|piece| check.feed(piece));
             prop_assert_eq!(check.is_valid(), str::from_utf8(&bytes).is_ok());
+            let beyond = bytes.utf8_chunks().any(|chunk| !chunk.valid().is_ascii());
+            // Once both are known, nothing is left to learn.
+            prop_assert_eq!(check.beyond_ascii, beyond);
         }
     }
 }

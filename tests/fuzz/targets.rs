@@ -275,7 +275,7 @@ fn read(bytes: &[u8]) -> Option<Roster> {
 pub fn header(bytes: &[u8]) {
     if let Some(roster) = read(bytes) {
         let columns = roster.columns();
-        assert!([',', ';', '\t', '|'].contains(&roster.delimiter()));
+        assert!(",;\t|:^~".contains(roster.delimiter()));
         assert!(columns.user_id.or(columns.email).is_some() && columns.employee_type.is_some());
         let needed = [columns.user_id, columns.email, columns.employee_type, columns.key];
         let mut places: Vec<usize> = needed.into_iter().flatten().collect();

@@ -19,6 +19,7 @@ mod outputs;
 mod protocol;
 mod readme;
 mod real_portals;
+mod rosters;
 mod sandbox;
 mod secrets;
 mod stopping;
