@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    origin::PortalAddress,
+    origin::{PortalAddress, ProxyAddress, ProxyError},
     portal::{Access, AccessError, Portal},
     secret::{Secret, SecretError, readable_by_others},
     settings::{KeySource, PortalSettings},
@@ -34,8 +34,8 @@ pub enum NoAccess {
     #[error("the value of {KEY_VARIABLE} is not text")]
     VariableNotText,
     /// The proxy's address cannot be used.
-    #[error("HTTPS_PROXY holds no address of a proxy; use http://host:port")]
-    Proxy,
+    #[error("HTTPS_PROXY cannot be used: {0}")]
+    Proxy(#[from] ProxyError),
     /// The client cannot be made.
     #[error(transparent)]
     Client(#[from] AccessError),
@@ -100,7 +100,7 @@ pub fn warn_if_readable(what: &str, path: &Path) -> Option<String> {
 #[expect(clippy::disallowed_methods, reason = "the environment is a documented source of the key and the proxy")]
 fn variable(name: &str) -> Result<Option<String>, NoAccess> {
     match std::env::var(name) {
-        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) if text.trim().is_empty() => Ok(None),
         Ok(text) => Ok(Some(text)),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => Err(NoAccess::VariableNotText),
@@ -108,7 +108,7 @@ fn variable(name: &str) -> Result<Option<String>, NoAccess> {
 }
 
 /// `HTTPS_PROXY`, unless `NO_PROXY` names the portal's host: exactly, as a domain above it, or by `*`.
-fn proxy_of_environment(address: &PortalAddress) -> Result<Option<reqwest::Url>, NoAccess> {
+fn proxy_of_environment(address: &PortalAddress) -> Result<Option<ProxyAddress>, NoAccess> {
     let either =
         |upper: &str, lower: &str| -> Result<Option<String>, NoAccess> { Ok(variable(upper)?.or(variable(lower)?)) };
     let Some(text) = either("HTTPS_PROXY", "https_proxy")? else { return Ok(None) };
@@ -116,8 +116,7 @@ fn proxy_of_environment(address: &PortalAddress) -> Result<Option<reqwest::Url>,
     if address.is_loopback() || bypassed(address.host(), &without) {
         return Ok(None);
     }
-    let text = if text.contains("://") { text } else { format!("http://{text}") };
-    reqwest::Url::parse(&text).map(Some).map_err(|_unusable| NoAccess::Proxy)
+    Ok(Some(text.parse()?))
 }
 
 fn bypassed(host: &str, without: &str) -> bool {

@@ -18,6 +18,68 @@ pub struct PortalAddress(Url);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin(String);
 
+/// The address of a proxy. User and password may stand in it; they are never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyAddress(Url);
+
+/// Why a text is no proxy's address. The text is not shown: it may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProxyError {
+    /// No address.
+    #[error("that is no address of a proxy; give one like http://proxy.example.com:3128")]
+    NoAddress,
+    /// A kind of proxy that is not spoken.
+    #[error("only proxies that are reached by http:// or https:// can be used, like http://proxy.example.com:3128")]
+    OtherScheme,
+}
+
+impl ProxyAddress {
+    /// The address in full, for the one who goes there.
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+
+    /// Whether the proxy itself is spoken to in the clear.
+    pub fn is_plain(&self) -> bool {
+        self.0.scheme() == "http"
+    }
+
+    /// Host and port, as they are connected to.
+    pub fn place(&self) -> (String, u16) {
+        let host = self.0.host_str().unwrap_or_default();
+        let literal = host.trim_start_matches('[').trim_end_matches(']');
+        (literal.to_owned(), self.0.port_or_known_default().unwrap_or(80))
+    }
+}
+
+impl FromStr for ProxyAddress {
+    type Err = ProxyError;
+
+    /// Without a scheme it is `http`, as everywhere.
+    fn from_str(text: &str) -> Result<Self, ProxyError> {
+        let text = text.trim();
+        let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let url = Url::parse(&text).map_err(|_unusable| ProxyError::NoAddress)?;
+        match url.scheme() {
+            "http" | "https" if url.host_str().is_some_and(|host| !host.is_empty()) => Ok(Self(url)),
+            "http" | "https" => Err(ProxyError::NoAddress),
+            _ => Err(ProxyError::OtherScheme),
+        }
+    }
+}
+
+impl fmt::Display for ProxyAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.origin().ascii_serialization())
+    }
+}
+
+impl fmt::Debug for ProxyAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProxyAddress({self})")
+    }
+}
+
 /// Why a text is no portal's address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
@@ -193,6 +255,23 @@ mod tests {
         );
         assert!(matches!("http://127.0.0.1.example.com".parse::<PortalAddress>(), Err(AddressError::InTheClear(_))));
         assert_eq!("http://portal.example.com".parse::<Origin>().map(|o| o.0), Ok("http://portal.example.com".into()));
+    }
+
+    #[test]
+    fn a_proxy_is_shown_without_its_user() {
+        let shown = |text: &str| text.parse::<ProxyAddress>().map(|proxy| format!("{proxy} {proxy:?}"));
+        let plain = Ok("http://proxy:3128 ProxyAddress(http://proxy:3128)".to_owned());
+        for text in ["http://u:SECRETPW@proxy:3128", "proxy:3128", "u:SECRETPW@proxy:3128", " http://proxy:3128/ "] {
+            assert_eq!(shown(text), plain, "{text}");
+        }
+        assert_eq!("127.0.0.1:1".parse::<ProxyAddress>().map(|proxy| proxy.place()), Ok(("127.0.0.1".into(), 1)));
+        assert_eq!("http://[::1]".parse::<ProxyAddress>().map(|proxy| proxy.place()), Ok(("::1".into(), 80)));
+        for text in ["", "http://", "http://u:SECRETPW@:bad:", "u:SECRETPW"] {
+            assert_eq!(text.parse::<ProxyAddress>(), Err(ProxyError::NoAddress), "{text}");
+        }
+        for text in ["socks5://proxy:1080", "ftp://proxy"] {
+            assert_eq!(text.parse::<ProxyAddress>(), Err(ProxyError::OtherScheme), "{text}");
+        }
     }
 
     #[test]

@@ -18,6 +18,10 @@ use sha2::{Digest, Sha256};
 const MAX_BYTES: usize = 4096;
 /// Any run of this many characters of a secret is masked where it turns up.
 const MASKED_RUN: usize = 8;
+/// What stands where a secret stood.
+const REDACTED: &str = "[redacted]";
+/// So many letters and digits after `sk-` are taken for an API key; a real one has 64.
+const SHORTEST_KEY: usize = 12;
 
 /// A secret text. `Debug` shows nothing of it.
 #[derive(Clone)]
@@ -52,6 +56,13 @@ pub enum SecretError {
         /// How it ended.
         status: std::process::ExitStatus,
     },
+    /// The path is no path: somebody gave the secret itself. It is not shown.
+    #[error(
+        "the file with the {0} cannot be read, and what was given in place of its path looks like the {0} itself: put \
+         that into a file of your own and give the file's path. Where it stood may be kept in a shell's history: think \
+         of making a new one"
+    )]
+    GivenItself(&'static str),
     /// Nothing there.
     #[error("the {0} is empty")]
     Empty(&'static str),
@@ -107,15 +118,13 @@ impl Secret {
 
     /// From a file.
     pub fn read(what: &'static str, path: &Path) -> Result<Self, SecretError> {
-        let bytes = fs::read(path).map_err(|source| SecretError::Unreadable { what, path: path.to_owned(), source })?;
-        Self::from_bytes(what, bytes, false)
+        Self::from_bytes(what, read_file(what, path)?, false)
     }
 
     /// A portal's machine key: any characters (`docspace-contract.md` §4 says how they are read), line ends cut off.
     pub fn read_machine_key(path: &Path) -> Result<Self, SecretError> {
         let what = "machine key";
-        let mut bytes =
-            fs::read(path).map_err(|source| SecretError::Unreadable { what, path: path.to_owned(), source })?;
+        let mut bytes = read_file(what, path)?;
         while bytes.last().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) {
             bytes.pop();
         }
@@ -177,6 +186,24 @@ impl Secret {
     }
 }
 
+fn read_file(what: &'static str, path: &Path) -> Result<Vec<u8>, SecretError> {
+    fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename if path.to_str().is_some_and(is_given_itself) => {
+            SecretError::GivenItself(what)
+        }
+        _ => SecretError::Unreadable { what, path: path.to_owned(), source },
+    })
+}
+
+/// Whether a path that leads nowhere is rather the secret itself: a key, or one word of many kinds of characters.
+fn is_given_itself(path: &str) -> bool {
+    let word = path.strip_prefix("Bearer ").unwrap_or(path);
+    let mixed = [|c: char| c.is_ascii_digit(), |c: char| c.is_ascii_lowercase(), |c: char| c.is_ascii_uppercase()];
+    let is_odd = word.len() >= 16 && !word.contains(['/', '\\']) && mixed.iter().all(|kind| word.contains(*kind));
+    let last = word.rsplit(['/', '\\']).next().unwrap_or(word);
+    looks_like_a_key(word) || is_odd || (last.starts_with("sk-") && looks_like_a_key(last))
+}
+
 /// Masks every run of eight or more characters of a secret in a text; a shorter secret is masked whole.
 pub fn mask(secret: &str, text: &str) -> String {
     let run = MASKED_RUN.min(secret.len());
@@ -195,13 +222,89 @@ pub fn mask(secret: &str, text: &str) -> String {
     for (at, c) in text.char_indices() {
         let hidden = masked.get(at).copied().unwrap_or(false);
         if hidden && !inside {
-            shown.push_str("[redacted]");
+            shown.push_str(REDACTED);
         } else if !hidden {
             shown.push(c);
         }
         inside = hidden;
     }
     shown
+}
+
+/// A value that was given, as it may be told back: without the user and password of an address, and what follows its
+/// host where that may be a secret too; without anything that looks like a key.
+pub fn masked_value(value: &str) -> String {
+    let has_scheme = value.contains("://");
+    let (before, after) = value.rsplit_once('@').unwrap_or(("", value));
+    if has_scheme || before.contains(':') {
+        return masked_address(value);
+    }
+    if looks_like_a_key(after) { REDACTED.to_owned() } else { masked_text(value) }
+}
+
+/// As [`masked_value`], of what should be an address: whatever stands before its `@`, or after its host, is left out.
+pub fn masked_address(value: &str) -> String {
+    let (scheme, rest) = match value.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains(['@', ':', '/']) => (format!("{scheme}://"), rest),
+        _ => (String::new(), value),
+    };
+    let (user, host) = match rest.rsplit_once('@') {
+        Some((_user, host)) => (format!("{REDACTED}@"), host),
+        None => (String::new(), rest),
+    };
+    let (host, more) = match host.find(['/', '?', '#']).map(|at| host.split_at(at)) {
+        Some((host, "/")) => (host, "/"),
+        Some((host, _more)) => (host, "/\u{2026}"),
+        None => (host, ""),
+    };
+    let host = if looks_like_a_key(host) { REDACTED.to_owned() } else { masked_text(host) };
+    format!("{scheme}{user}{host}{more}")
+}
+
+/// A text for people, without user and password of any address in it, and without anything that begins like an API key.
+pub fn masked_text(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let end =
+            after.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '`' | '<' | '>')).unwrap_or(after.len());
+        let (address, after) = after.split_at(end);
+        match address.rsplit_once('@') {
+            Some((_user, host)) => shown.extend([REDACTED, "@", host]),
+            None => shown.push_str(address),
+        }
+        rest = after;
+    }
+    shown.push_str(rest);
+    without_api_keys(&shown)
+}
+
+fn without_api_keys(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("sk-") {
+        let (before, after) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let end = after.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(after.len());
+        let (run, after) = after.split_at(end);
+        shown.push_str(if run.len() >= SHORTEST_KEY { REDACTED } else { run });
+        rest = after;
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// Whether a text may well be a key or token rather than a name: long, one word, letters and digits mixed.
+pub fn looks_like_a_key(text: &str) -> bool {
+    let bare = text.trim_end_matches('=');
+    let is_one_word =
+        bare.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+'));
+    let digits = bare.bytes().filter(u8::is_ascii_digit).count();
+    let letters = bare.bytes().filter(u8::is_ascii_alphabetic).count();
+    let begins_as_one = bare.strip_prefix("sk-").is_some_and(|rest| rest.len() >= SHORTEST_KEY);
+    is_one_word && (begins_as_one || (bare.len() >= 20 && digits >= 3 && letters >= 3 && !bare.contains('.')))
 }
 
 impl fmt::Debug for Secret {
@@ -274,6 +377,49 @@ mod tests {
         for (text, at) in [("a b", 2), ("ab\n\n", 3), ("é", 1)] {
             let error = Secret::new("API key", text.into()).expect_err("refused");
             assert!(matches!(error, SecretError::InvalidCharacter { position, .. } if position == at), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_told_back_without_what_may_be_a_secret() {
+        for (value, shown) in [
+            ("https://admin:SECRETPW@portal.example.com", "https://[redacted]@portal.example.com"),
+            ("https://SECRETPW@portal.example.com/", "https://[redacted]@portal.example.com/"),
+            ("https://a:SEC@RET/PW@portal.example.com", "https://[redacted]@portal.example.com"),
+            ("u:SECRETPW@proxy:3128", "[redacted]@proxy:3128"),
+            ("https:/u:SECRETPW@h", "[redacted]@h"),
+            ("https://hooks.example.com/services/T0/SECRETPW", "https://hooks.example.com/\u{2026}"),
+            ("https://portal.example.com/?key=SECRETPW", "https://portal.example.com/\u{2026}"),
+            ("postgres://u:SECRETPW@db/onboard", "postgres://[redacted]@db/\u{2026}"),
+            ("sk-0123456789abcdef", "[redacted]"),
+            ("cat sk-0123456789abcdef", "cat sk-[redacted]"),
+            ("anna@example.com", "anna@example.com"),
+            ("https://portal.example.com", "https://portal.example.com"),
+            ("portal.example.com", "portal.example.com"),
+            ("users-2026-11.csv", "users-2026-11.csv"),
+            ("1500/min", "1500/min"),
+            ("risk-assessment", "risk-assessment"),
+        ] {
+            assert_eq!(masked_value(value), shown, "{value}");
+        }
+        assert_eq!(masked_address("SECRETPW@portal.example.com"), "[redacted]@portal.example.com");
+        assert_eq!(
+            masked_text("no `http://u:SECRETPW@proxy:1` and no ftp://x@y; but anna@example.com"),
+            "no `http://[redacted]@proxy:1` and no ftp://[redacted]@y; but anna@example.com"
+        );
+    }
+
+    #[test]
+    fn a_secret_given_for_its_file_is_not_told_back() {
+        for given in ["sk-0123456789abcdef", "Qx7vWZp2kJ-sKf93hdL0b.Tn5", "Bearer sk-0123456789abcdef"] {
+            let error = Secret::read("API key", Path::new(given)).expect_err("no file");
+            assert!(matches!(error, SecretError::GivenItself(_)), "{error}");
+        }
+        for given in
+            ["no/such/place/Key-2026-November-01", "machinekey", "api-key.txt", "/run/secrets/onboard_api_key_2026"]
+        {
+            let error = Secret::read("API key", Path::new(given)).expect_err("no file");
+            assert!(matches!(error, SecretError::Unreadable { .. }), "{error}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     attempt::Mail,
     file::Target,
-    origin::{Origin, PortalAddress},
+    origin::{Origin, PortalAddress, ProxyAddress},
     outcome::Outcome,
     pace::Limits,
     roster::Source,
@@ -55,7 +55,7 @@ pub struct PortalSettings {
     /// A certificate authority to trust too.
     pub ca_file: Option<PathBuf>,
     /// A proxy; the environment may name one where none is given.
-    pub proxy: Option<reqwest::Url>,
+    pub proxy: Option<ProxyAddress>,
 }
 
 /// Where the key comes from.

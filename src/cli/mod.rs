@@ -1,6 +1,7 @@
 //! What can be typed: commands, options, and the texts that explain them. Values are checked while they are parsed, so
 //! that whatever gets past this module can be used as it is.
 
+mod complaint;
 mod manual;
 mod run;
 mod sandbox;
@@ -12,13 +13,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
 pub use self::{
+    complaint::without_secrets,
     manual::{completions, manual},
     sandbox::SandboxArgs,
     settings::{Parsed, Provenance, Setting, SettingsError, Values, parse, read_settings},
     values::{Finite, ResultsTarget},
 };
 use crate::{
-    origin::{Origin, PortalAddress},
+    origin::{Origin, PortalAddress, ProxyAddress},
     outcome::Outcome,
     pace::Rate,
     roster::Source,
@@ -267,7 +269,7 @@ pub struct PortalArgs {
     pub ca_file: Option<PathBuf>,
     /// Go through this proxy by CONNECT; never for loopback [env: HTTPS_PROXY, NO_PROXY]
     #[arg(long, value_name = "URL")]
-    pub proxy: Option<reqwest::Url>,
+    pub proxy: Option<ProxyAddress>,
 }
 
 /// The limits of the portal.

@@ -5,17 +5,18 @@
 //! quoted in its errors, and committed with it.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fmt, fs,
     path::{Path, PathBuf},
 };
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, builder::Resettable, parser::ValueSource};
 
 use super::Cli;
 use crate::{
     display::Shown,
     home::{self, NoHome},
+    secret::masked_value,
 };
 
 /// The settings file that is taken if it is there and no other is named.
@@ -143,13 +144,13 @@ pub struct Parsed {
 /// Parses the command line. The outer error is clap's, which knows how to be shown (help and version included).
 pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::Error> {
     // A first look, for --config and --profile only: they decide what the defaults are.
-    let first = Cli::command().ignore_errors(true).try_get_matches_from(args);
+    let first = command().ignore_errors(true).try_get_matches_from(args);
     let (named, profile) = first.map(|matches| file_and_profile(&matches)).unwrap_or_default();
     let file = match read_file(named, profile.as_deref()) {
         Ok(file) => file,
         Err(error) => return Ok(Err(error)),
     };
-    let mut command = Cli::command();
+    let mut command = command();
     if let Some(file) = &file {
         command = match with_defaults(command, file) {
             Ok(command) => command,
@@ -168,6 +169,24 @@ pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::E
     };
     let cli = Cli::from_arg_matches(&matches)?;
     Ok(Ok(Parsed { cli, settings }))
+}
+
+/// The command, for which an empty variable is as unset: that is how CI sets what has no value. The help shows no value
+/// of a variable that holds a secret.
+fn command() -> clap::Command {
+    let apply = |command: clap::Command| {
+        command.mut_args(|arg| match arg.get_env().and_then(variable) {
+            Some(value) if value.trim().is_empty() => arg.env(Resettable::Reset),
+            Some(value) if masked_value(&value) != value => arg.hide_env_values(true),
+            _ => arg,
+        })
+    };
+    apply(Cli::command()).mut_subcommands(apply)
+}
+
+#[expect(clippy::disallowed_methods, reason = "whether a variable is empty, and whether it may be shown")]
+fn variable(name: &OsStr) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 /// What a settings file says: options by their long names, each with its values.
@@ -296,7 +315,11 @@ fn with_defaults(command: clap::Command, file: &File) -> Result<clap::Command, S
                 texts => Ok(texts.clone()),
             };
             match texts {
-                Ok(texts) => arg.default_values(texts.into_iter().map(clap::builder::OsStr::from)),
+                Ok(texts) => {
+                    let may_be_shown = texts.iter().all(|text| masked_value(text) == *text);
+                    arg.default_values(texts.into_iter().map(clap::builder::OsStr::from))
+                        .hide_default_value(!may_be_shown)
+                }
                 Err(source) => {
                     wrong = Some(SettingsError::NoHome { path: file.path.clone(), key: name.clone(), source });
                     arg
@@ -327,11 +350,20 @@ fn from_file(text: &str, file: &File) -> Result<String, NoHome> {
 /// The key itself has no option: a secret is no argument's value.
 #[expect(clippy::disallowed_methods, reason = "whether the key is set, not what it is")]
 fn key_in_environment() -> Option<Setting> {
-    std::env::var_os("ONBOARD_API_KEY").filter(|key| !key.is_empty()).map(|_key| Setting {
+    std::env::var_os("ONBOARD_API_KEY").filter(|key| !key.to_string_lossy().trim().is_empty()).map(|_key| Setting {
         name: "api-key".to_owned(),
         value: "set".to_owned(),
         source: Provenance::Environment("ONBOARD_API_KEY".to_owned()),
     })
+}
+
+/// `pass \u{2026}`
+fn first_word(command: &str) -> String {
+    match command.split_whitespace().next() {
+        Some(word) if word == command => masked_value(word),
+        Some(word) if !word.contains('=') => format!("{} \u{2026}", masked_value(word)),
+        Some(_) | None => "set".to_owned(),
+    }
 }
 
 /// Every option of the chosen command, with its value and where that comes from.
@@ -360,7 +392,12 @@ fn effective(command: &clap::Command, matches: &ArgMatches, file: Option<&File>)
             .flatten()
             .map(|values| values.map(|value| value.to_string_lossy().into_owned()).collect())
             .unwrap_or_default();
-        let value = if id == "key" && source != Provenance::Default { "set".to_owned() } else { raw.join(",") };
+        let value = match id {
+            "key" if source != Provenance::Default => "set".to_owned(),
+            // What follows the program's name may be a secret, and how would one know.
+            "api_key_command" => raw.first().map(|command| first_word(command)).unwrap_or_default(),
+            _ => raw.iter().map(|value| masked_value(value)).collect::<Vec<_>>().join(","),
+        };
         settings.push(Setting { name: long.to_owned(), value: Shown(&value).to_string(), source });
     }
     settings

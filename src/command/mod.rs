@@ -22,7 +22,7 @@ use crate::{
     origin::PortalAddress,
     portal::Fault,
     roster, run,
-    secret::stay_out_of_core_dumps,
+    secret::{masked_text, stay_out_of_core_dumps},
     terminal::{Screen, logs},
 };
 
@@ -40,8 +40,11 @@ fn parse_and_do(args: &[OsString], screen: &Screen) -> u8 {
         Ok(Ok(parsed)) => parsed,
         Ok(Err(error)) => return complain(screen, &error.into()),
         Err(error) => {
-            // Help and version go to standard output; whoever closed it has seen enough.
-            drop(error.print());
+            match cli::without_secrets(&error) {
+                // Help and version go to standard output; whoever closed it has seen enough.
+                None => drop(error.print()),
+                Some(text) => screen.say(text.trim_end()),
+            }
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
@@ -143,6 +146,7 @@ fn complain(screen: &Screen, error: &anyhow::Error) -> u8 {
             texts.push(text);
         }
     }
-    screen.say(&format!("onboard: {}", texts.join(": ")));
+    // The last door: whatever is quoted in an error, no password of an address leaves by it.
+    screen.say(&format!("onboard: {}", masked_text(&texts.join(": "))));
     2
 }

@@ -22,7 +22,7 @@ pub use self::{
     person::{Page, Person, PersonStatus},
 };
 use crate::{
-    origin::PortalAddress,
+    origin::{PortalAddress, ProxyAddress},
     pace::Refusal,
     secret::{self, Secret},
     user::{Email, EmployeeType, UserId},
@@ -58,7 +58,7 @@ pub struct Access {
     /// A certificate authority to trust besides the system's.
     pub ca_file: Option<PathBuf>,
     /// A proxy to go through, by CONNECT. Never for loopback.
-    pub proxy: Option<Url>,
+    pub proxy: Option<ProxyAddress>,
 }
 
 /// What is asked for of each user of a page of the listing.
@@ -140,7 +140,8 @@ impl Portal {
                 .https_only(access.address.is_https())
                 .no_proxy();
             if let Some(proxy) = access.proxy.as_ref().filter(|_| !access.address.is_loopback()) {
-                builder = builder.proxy(Proxy::all(proxy.clone()).map_err(|why| AccessError::Proxy(chain(&why)))?);
+                builder =
+                    builder.proxy(Proxy::all(proxy.expose().clone()).map_err(|why| AccessError::Proxy(chain(&why)))?);
             }
             if let Some(path) = &access.ca_file {
                 for certificate in read_certificates(path)? {

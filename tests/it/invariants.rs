@@ -93,8 +93,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "attempt", "display", "file", "home", "origin", "outcome", "pace", "roster", "sandbox", "settings",
-            "terminal", "user",
+            "attempt", "display", "file", "home", "origin", "outcome", "pace", "roster", "sandbox", "secret",
+            "settings", "terminal", "user",
         ],
     ),
     (

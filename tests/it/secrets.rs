@@ -203,6 +203,83 @@ fn no_command_shows_a_key_that_the_portal_tells_back() {
     assert!(shown.0.contains("[redacted]"), "what was told back was shown, masked");
 }
 
+/// Whoever puts a password into an address, or a key in place of its file, does not read it again.
+#[test]
+fn a_secret_given_by_mistake_is_never_told_back() {
+    let bench = Bench::new();
+    bench.roster(&active(1));
+    bench.write("people.csv", "email,employee_type\nnew@example.com,User\n");
+    bench.write("key", KEY);
+    const PASSWORD: &str = "SECRETPW";
+    let with_password = "https://admin:SECRETPW@portal.example.com";
+    let good: [&str; 2] = ["--portal", "https://portal.example.com"];
+    let mut shown = Shown::default();
+    for command in [
+        &["run", "users.csv"][..],
+        &["plan", "users.csv"],
+        &["doctor"],
+        &["history"],
+        &["export"],
+        &["invite", "people.csv"],
+    ] {
+        shown.run(&bench, &[command, &["--portal", with_password]].concat(), &[]);
+        shown.run(&bench, command, &[("ONBOARD_PORTAL", with_password)]);
+        shown.run(&bench, &[command, &["--help"]].concat(), &[("ONBOARD_PORTAL", with_password)]);
+        shown.run(&bench, &[command, &["-h"]].concat(), &[("ONBOARD_PORTAL", with_password)]);
+    }
+    let run = [&["run", "users.csv"][..], &good].concat();
+    let with_key = [&run[..], &["--api-key-file", "key", "--retries", "0"]].concat();
+    for more in [
+        &["--formerly", "https://a:SECRETPW@old.example.com"][..],
+        &["--proxy", "http://u:SECRETPW@127.0.0.1:1"],
+        &["--proxy", "u:SECRETPW@127.0.0.1:1"],
+        &["--proxy", "socks5://u:SECRETPW@127.0.0.1:1"],
+    ] {
+        shown.run(&bench, &[&with_key[..], more].concat(), &[]);
+    }
+    for proxy in ["http://u:SECRETPW@127.0.0.1:1", "u:SECRETPW@127.0.0.1:1", "http://u:SECRETPW@:bad:", "u:SECRETPW"] {
+        shown.run(&bench, &with_key, &[("HTTPS_PROXY", proxy)]);
+        shown.run(&bench, &[&["doctor", "--api-key-file", "key"][..], &good].concat(), &[("HTTPS_PROXY", proxy)]);
+    }
+    for command in [&["config"][..], &["config", "--json"]] {
+        shown.run(&bench, command, &[("ONBOARD_PORTAL", with_password)]);
+        shown.run(&bench, command, &[("ONBOARD_LEDGER", "postgres://u:SECRETPW@127.0.0.1/onboard")]);
+        shown.run(&bench, command, &[("ONBOARD_API_KEY_FILE", KEY)]);
+    }
+    for settings in [
+        "proxy = \"http://u:SECRETPW@127.0.0.1:3128\"\n",
+        "portal = \"https://u:SECRETPW@portal.example.com\"\n",
+        "formerly = [\"https://u:SECRETPW@old.example.com\"]\n",
+        "api-key-command = \"curl -u me:SECRETPW https://vault.example.com\"\n",
+        "[portal.x]\nurl = \"https://u:SECRETPW@portal.example.com\"\n",
+    ] {
+        bench.write("onboard.toml", settings);
+        for command in [&["config"][..], &["config", "--json"], &["run", "--help"], &["run", "users.csv"], &["history"]]
+        {
+            shown.run(&bench, command, &[]);
+            shown.run(&bench, &[command, &["--profile", "x"]].concat(), &[]);
+        }
+    }
+    std::fs::remove_file(bench.path("onboard.toml")).expect("removed");
+    shown.holds_nothing_of(PASSWORD);
+    for more in [
+        &["--api-key-file", KEY][..],
+        &["--api-key-file", "key", "--sign-with", MACHINE_KEY],
+        &[KEY],
+        &["--api-key", KEY],
+    ] {
+        shown.run(&bench, &[&run[..], more].concat(), &[]);
+    }
+    shown.run(&bench, &[KEY], &[]);
+    shown.run(&bench, &["run", KEY, "--sandbox"], &[]);
+    shown.run(&bench, &run, &[("ONBOARD_API_KEY_FILE", KEY)]);
+    shown.run(&bench, &["run", "--help"], &[("ONBOARD_API_KEY_FILE", KEY), ("ONBOARD_SIGN_WITH", KEY)]);
+    shown.holds_nothing_of(KEY);
+    shown.holds_nothing_of(MACHINE_KEY);
+    assert!(shown.0.contains("looks like the API key itself"), "{}", shown.0);
+    assert!(shown.0.contains("[redacted]@portal.example.com"), "{}", shown.0);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_crash_leaves_no_core_dump() {
