@@ -69,6 +69,14 @@ pub enum SecretError {
     /// Longer than any key.
     #[error("the {0} is longer than {MAX_BYTES} bytes: that is no key")]
     TooLong(&'static str),
+    /// More than the secret, or something else.
+    #[error("the {what} cannot be used as it stands: {mistake}")]
+    Mistaken {
+        /// What was looked for.
+        what: &'static str,
+        /// What stands there.
+        mistake: Mistake,
+    },
     /// A blank, a control character or anything beyond ASCII.
     #[error(
         "the {what} contains an invalid character at position {position}: only visible ASCII characters can be sent"
@@ -81,54 +89,74 @@ pub enum SecretError {
     },
 }
 
+/// What stands where a secret alone should, and what to put there instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Mistake {
+    /// `Bearer sk-\u{2026}`
+    #[error("it begins with the word `Bearer`; leave that off, it is sent by itself where it belongs")]
+    Bearer,
+    /// `Authorization: \u{2026}`
+    #[error("it is a whole header line; put only what follows `Authorization:` there, without `Bearer`")]
+    Header,
+    /// `"sk-\u{2026}"`
+    #[error("it stands in quotation marks; take them off")]
+    Quoted,
+    /// `ONBOARD_API_KEY=sk-\u{2026}`
+    #[error("it is a line like NAME=value, as in an .env file; put only what follows the `=` there")]
+    Assignment,
+    /// `api_key: sk-\u{2026}`
+    #[error("it is a line like name: value; put only what follows the colon there")]
+    Entry,
+    /// `{ \u{2026} }`
+    #[error("it is JSON; put only the value there, without quotation marks")]
+    Json,
+    /// `-----BEGIN \u{2026}`
+    #[error("it is a certificate or private key in PEM form; that is another kind of key")]
+    Pem,
+    /// Lines.
+    #[error("it has more than one line; put only the secret there, in a line of its own")]
+    Lines,
+}
+
 impl Secret {
-    /// A secret from its text; one final line end is cut off.
-    fn from_bytes(what: &'static str, mut bytes: Vec<u8>, any_character: bool) -> Result<Self, SecretError> {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+    /// A secret from its text, without the blank lines and blanks around it.
+    fn from_bytes(what: &'static str, mut bytes: Vec<u8>) -> Result<Self, SecretError> {
+        let mut text = decoded(&bytes);
         bytes.zeroize();
-        let mut text = text;
-        if text.ends_with('\n') {
-            text.pop();
-        }
-        if text.ends_with('\r') {
-            text.pop();
-        }
-        let verdict = if text.is_empty() {
-            Err(SecretError::Empty(what))
-        } else if text.len() > MAX_BYTES {
-            Err(SecretError::TooLong(what))
-        } else if let Some(position) = text.chars().position(|c| !any_character && !c.is_ascii_graphic()) {
-            Err(SecretError::InvalidCharacter { what, position: position + 1 })
-        } else {
-            Ok(())
+        let verdict = judged(what, text.trim()).map(SecretString::from);
+        text.zeroize();
+        verdict.map(Self)
+    }
+
+    /// A machine key: its blanks are its own.
+    fn from_machine_key(what: &'static str, mut bytes: Vec<u8>) -> Result<Self, SecretError> {
+        let mut text = decoded(&bytes);
+        bytes.zeroize();
+        let key = without_blank_lines(&text);
+        let verdict = match mistake(key) {
+            _ if key.is_empty() => Err(SecretError::Empty(what)),
+            _ if key.len() > MAX_BYTES => Err(SecretError::TooLong(what)),
+            Some(mistake) => Err(SecretError::Mistaken { what, mistake }),
+            None => Ok(SecretString::from(key)),
         };
-        match verdict {
-            Ok(()) => Ok(Self(SecretString::from(text))),
-            Err(error) => {
-                text.zeroize();
-                Err(error)
-            }
-        }
+        text.zeroize();
+        verdict.map(Self)
     }
 
     /// From the environment or a test.
     pub fn new(what: &'static str, text: String) -> Result<Self, SecretError> {
-        Self::from_bytes(what, text.into_bytes(), false)
+        Self::from_bytes(what, text.into_bytes())
     }
 
     /// From a file.
     pub fn read(what: &'static str, path: &Path) -> Result<Self, SecretError> {
-        Self::from_bytes(what, read_file(what, path)?, false)
+        Self::from_bytes(what, read_file(what, path)?)
     }
 
     /// A portal's machine key: any characters (`docspace-contract.md` §4 says how they are read), line ends cut off.
     pub fn read_machine_key(path: &Path) -> Result<Self, SecretError> {
         let what = "machine key";
-        let mut bytes = read_file(what, path)?;
-        while bytes.last().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) {
-            bytes.pop();
-        }
-        Self::from_bytes(what, bytes, true)
+        Self::from_machine_key(what, read_file(what, path)?)
     }
 
     /// What a command prints on its standard output (a password manager, say); run by the shell.
@@ -144,7 +172,7 @@ impl Secret {
         if !output.status.success() {
             return Err(SecretError::CommandFailed { what, status: output.status });
         }
-        Self::from_bytes(what, output.stdout, false)
+        Self::from_bytes(what, output.stdout)
     }
 
     /// The text itself, for the one place that needs it.
@@ -184,6 +212,109 @@ impl Secret {
     pub fn mask(&self, text: &str) -> String {
         mask(self.expose(), text)
     }
+}
+
+/// The text of a secret, as editors and shells write it: with or without a mark at its beginning, in UTF-8 or UTF-16.
+fn decoded(bytes: &[u8]) -> String {
+    let utf16 = |bytes: &[u8], of: fn([u8; 2]) -> u16| {
+        let units = bytes.chunks_exact(2).filter_map(|pair| pair.try_into().ok().map(of));
+        char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
+        // Without a mark: no key has a NUL in it, and every other byte of UTF-16 is one.
+        _ if every_other_is_nul(bytes, 0) => utf16(bytes, u16::from_be_bytes),
+        _ if every_other_is_nul(bytes, 1) => utf16(bytes, u16::from_le_bytes),
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+fn every_other_is_nul(bytes: &[u8], from: usize) -> bool {
+    let whole = !bytes.is_empty() && bytes.len().is_multiple_of(2);
+    whole && bytes.iter().skip(from).step_by(2).all(|byte| *byte == 0)
+}
+
+/// Without lines of nothing but blanks before and after, and without the line ends.
+fn without_blank_lines(text: &str) -> &str {
+    let mut text = text.trim_end_matches(['\r', '\n']);
+    while let Some((_blank, rest)) = text.split_once('\n').filter(|(line, _)| line.trim().is_empty()) {
+        text = rest;
+    }
+    while let Some((rest, _blank)) = text.rsplit_once('\n').filter(|(_, line)| line.trim().is_empty()) {
+        text = rest;
+    }
+    text.trim_end_matches('\r')
+}
+
+/// A key or token that can be sent in a header.
+fn judged<'t>(what: &'static str, text: &'t str) -> Result<&'t str, SecretError> {
+    if text.is_empty() {
+        return Err(SecretError::Empty(what));
+    }
+    if let Some(mistake) = mistake(text) {
+        return Err(SecretError::Mistaken { what, mistake });
+    }
+    if text.len() > MAX_BYTES {
+        return Err(SecretError::TooLong(what));
+    }
+    match text.chars().position(|c| !c.is_ascii_graphic()) {
+        Some(position) => Err(SecretError::InvalidCharacter { what, position: position + 1 }),
+        None => Ok(text),
+    }
+}
+
+/// What people put there besides the secret, where it is plain.
+fn mistake(text: &str) -> Option<Mistake> {
+    let begins = |word: &str| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    let quotes = [
+        ('"', '"'),
+        ('\'', '\''),
+        ('`', '`'),
+        ('\u{201c}', '\u{201d}'),
+        ('\u{201e}', '\u{201c}'),
+        ('\u{ab}', '\u{bb}'),
+    ];
+    if begins("-----BEGIN") {
+        Some(Mistake::Pem)
+    } else if text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        Some(Mistake::Json)
+    } else if begins("Authorization:") {
+        Some(Mistake::Header)
+    } else if begins("Bearer ") {
+        Some(Mistake::Bearer)
+    } else if quotes.iter().any(|(open, close)| text.len() > 1 && text.starts_with(*open) && text.ends_with(*close)) {
+        Some(Mistake::Quoted)
+    } else if text.trim().contains('\n') {
+        Some(Mistake::Lines)
+    } else if text.split_once('=').is_some_and(|(name, value)| is_name_before(name, value)) {
+        Some(Mistake::Assignment)
+    } else if text.split_once(": ").is_some_and(|(name, _)| is_name(name)) {
+        Some(Mistake::Entry)
+    } else {
+        None
+    }
+}
+
+/// Whether what stands before a `=` is a variable's name rather than a piece of a token.
+fn is_name_before(name: &str, value: &str) -> bool {
+    let (typed, name) = (name, name.trim());
+    let name = ["export ", "set ", "$env:"].iter().find_map(|word| name.strip_prefix(word)).unwrap_or(name).trim();
+    let known = ["key", "apikey", "token", "secret", "password", "machinekey"];
+    let is_plain = typed.len() != name.len()
+        || name.contains('_')
+        || known.contains(&name.to_ascii_lowercase().as_str())
+        || value.trim_start().trim_start_matches(['"', '\'']).starts_with("sk-");
+    // What ends a token is padding: `=` and nothing else.
+    is_name(name) && is_plain && !value.trim_matches('=').is_empty()
+}
+
+fn is_name(name: &str) -> bool {
+    let begins_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    begins_well
+        && name.len() <= 40
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 fn read_file(what: &'static str, path: &Path) -> Result<Vec<u8>, SecretError> {
@@ -371,12 +502,80 @@ mod tests {
     }
 
     #[test]
-    fn one_line_end_is_cut_and_anything_else_odd_is_named_by_its_place() {
-        assert_eq!(secret("abc\r\n").expose(), "abc");
-        assert!(matches!(Secret::new("API key", "\n".into()), Err(SecretError::Empty(_))));
-        for (text, at) in [("a b", 2), ("ab\n\n", 3), ("é", 1)] {
+    fn blanks_around_are_cut_and_anything_else_odd_is_named_by_its_place() {
+        for text in ["abc", "abc\r\n", "abc\n\n", "\n \r\n abc \t\n\n"] {
+            assert_eq!(secret(text).expose(), "abc", "{text:?}");
+        }
+        for text in ["", "\n", " \r\n\n"] {
+            assert!(matches!(Secret::new("API key", text.into()), Err(SecretError::Empty(_))), "{text:?}");
+        }
+        for (text, at) in [("a b", 2), ("\u{e9}", 1), ("ab\u{200b}", 3), ("a\0b", 2)] {
             let error = Secret::new("API key", text.into()).expect_err("refused");
             assert!(matches!(error, SecretError::InvalidCharacter { position, .. } if position == at), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_file_is_read_as_editors_and_shells_write_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key");
+        let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+        for bytes in [
+            b"\xef\xbb\xbfsk-0123\r\n".to_vec(),
+            little("\u{feff}sk-0123\r\n"),
+            big("\u{feff}sk-0123\r\n"),
+            little("sk-0123\r\n"),
+            big("sk-0123\n"),
+            b"\n\nsk-0123\n\n".to_vec(),
+        ] {
+            fs::write(&path, &bytes).expect("written");
+            assert_eq!(Secret::read("API key", &path).expect("a key").expose(), "sk-0123", "{bytes:?}");
+            let machine_key = Secret::read_machine_key(&path).expect("a machine key");
+            assert_eq!(machine_key.expose(), "sk-0123", "{bytes:?}");
+        }
+        for (text, key) in [(" a b \r\n", " a b "), ("\n  \ncl\u{e9}-\u{43a}\n \n", "cl\u{e9}-\u{43a}"), ("a=b", "a=b")]
+        {
+            fs::write(&path, text).expect("written");
+            assert_eq!(Secret::read_machine_key(&path).expect("a machine key").expose(), key, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_around_a_key_is_named_and_the_key_is_not() {
+        for (text, mistake) in [
+            ("Bearer sk-0123456789", Mistake::Bearer),
+            ("bearer sk-0123456789", Mistake::Bearer),
+            ("Authorization: Bearer sk-0123456789", Mistake::Header),
+            ("\"sk-0123456789\"", Mistake::Quoted),
+            ("'sk-0123456789'", Mistake::Quoted),
+            ("\u{201c}sk-0123456789\u{201d}", Mistake::Quoted),
+            ("ONBOARD_API_KEY=sk-0123456789", Mistake::Assignment),
+            ("export ONBOARD_API_KEY=sk-0123456789", Mistake::Assignment),
+            ("ONBOARD_API_KEY = \"sk-0123456789\"", Mistake::Assignment),
+            ("APP_CORE_MACHINEKEY=sk-0123456789", Mistake::Assignment),
+            ("key=sk-0123456789", Mistake::Assignment),
+            ("api-key: sk-0123456789", Mistake::Entry),
+            ("{\"key\": \"sk-0123456789\"}", Mistake::Json),
+            ("{\n  \"key\": \"sk-0123456789\"\n}", Mistake::Json),
+            ("-----BEGIN CERTIFICATE-----\nsk-0123456789", Mistake::Pem),
+            ("# my key\nsk-0123456789", Mistake::Lines),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("key");
+            fs::write(&path, text).expect("written");
+            for read in [Secret::read("API key", &path), Secret::read_machine_key(&path)] {
+                let error = read.expect_err(text);
+                assert!(
+                    matches!(error, SecretError::Mistaken { mistake: found, .. } if found == mistake),
+                    "{text}: {error}"
+                );
+                assert!(!error.to_string().contains("0123"), "{error}");
+            }
+        }
+        // Tokens have these.
+        for token in ["YWJjZGVm==", "abc=def", "a:b", "{abc", "CfDJ8Kq_x-y+z/=="] {
+            assert_eq!(secret(token).expose(), token);
         }
     }
 

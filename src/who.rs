@@ -3,8 +3,8 @@
 /// `anna@workstation`.
 #[expect(clippy::disallowed_methods, reason = "the environment knows the user's name")]
 pub fn who() -> String {
-    let name = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "somebody".to_owned());
+    let set = |name| std::env::var(name).ok().filter(|name| !name.is_empty());
+    let name = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(set).unwrap_or_else(|| "somebody".to_owned());
     match machine() {
         Some(machine) => format!("{name}@{machine}"),
         None => name,

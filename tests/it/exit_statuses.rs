@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use onboard::sandbox::{Config, Limits, Sandbox};
 
-use crate::bench::{Bench, active, config, faulty, messages, portal};
+use crate::bench::{Bench, Ended, active, config, faulty, messages, portal};
 
 #[test]
 fn two_what_cannot_start_says_why_and_sends_nothing() {
@@ -19,8 +19,14 @@ fn two_what_cannot_start_says_why_and_sends_nothing() {
     bench.write("foreign.txt", "something of mine\n");
     bench.write("nokey", "\n");
     bench.write("oddkey", "sk-12 34");
+    bench.write("bearer", "Bearer sk-1234");
+    bench.write("quoted", "\"sk-1234\"\n");
+    bench.write("env", "ONBOARD_API_KEY=sk-1234\n");
+    bench.write("json", "{\"key\":\"sk-1234\"}");
     fs::create_dir(bench.path("folder")).expect("made");
     let sandbox = |roster: &'static str| vec!["run", roster, "--sandbox"];
+    let with_key =
+        |key: &'static str| vec!["run", "users.csv", "--portal", "https://portal.example", "--api-key-file", key];
     for (args, says) in [
         (vec!["run", "users.csv"], "--portal URL (or ONBOARD_PORTAL), or --sandbox"),
         (sandbox("nothere.csv"), "cannot read the roster nothere.csv"),
@@ -42,6 +48,10 @@ fn two_what_cannot_start_says_why_and_sends_nothing() {
         (vec!["run", "users.csv", "--portal", "https://u:p@portal.example"], "user name or password"),
         (vec!["run", "users.csv", "--portal", "https://portal.example", "--api-key-file", "nokey"], "API key is empty"),
         (vec!["run", "users.csv", "--portal", "https://portal.example", "--api-key-file", "oddkey"], "position 6"),
+        (with_key("bearer"), "the word `Bearer`"),
+        (with_key("quoted"), "quotation marks"),
+        (with_key("env"), "NAME=value"),
+        (with_key("json"), "JSON"),
         (
             vec!["run", "users.csv", "--portal", "https://portal.example", "--api-key-file", "folder"],
             "cannot read the API key",
@@ -69,6 +79,49 @@ fn two_what_cannot_start_says_why_and_sends_nothing() {
         assert!(ended.out.is_empty(), "{args:?}: {}", ended.out);
     }
     assert!(!bench.path("users.results.csv").exists());
+}
+
+/// CI sets a variable that has no value to nothing: that is as if it were not there.
+#[test]
+fn an_empty_variable_is_as_unset() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let names = [
+        "ONBOARD_PORTAL",
+        "ONBOARD_API_KEY_FILE",
+        "ONBOARD_API_KEY",
+        "ONBOARD_LEDGER",
+        "ONBOARD_KEY",
+        "ONBOARD_SIGN_WITH",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "XDG_STATE_HOME",
+        "CI",
+        "GITHUB_ACTIONS",
+        "GITHUB_STEP_SUMMARY",
+    ];
+    for value in ["", " ", "\n"] {
+        // The user's name has another meaning, and so has the home.
+        let empty =
+            names.iter().filter(|name| name.starts_with("ONBOARD") || value.is_empty()).map(|name| (name, value));
+        let ended: Ended =
+            bench.run_command(&portal, &["--ledger", "l.db"]).envs(empty.clone()).output().expect("run").into();
+        ended.with(0);
+        for command in
+            [&["plan", "users.csv"][..], &["history", "--ledger", "l.db"], &["config"], &["check", "users.csv"]]
+        {
+            let ended: Ended = bench.command(command).envs(empty.clone()).output().expect("run").into();
+            ended.with(0);
+        }
+        let none: Ended = bench.command(&["run", "users.csv"]).envs(empty.clone()).output().expect("run").into();
+        assert!(none.with(2).said().contains("no portal is given; use --portal URL (or ONBOARD_PORTAL)"));
+        let keyless = ["run", "users.csv", "--portal", "https://portal.example"];
+        let none: Ended = bench.command(&keyless).envs(empty).output().expect("run").into();
+        assert!(none.with(2).said().contains("no API key is given"));
+    }
+    assert_eq!(messages(&portal), 2);
 }
 
 #[cfg(unix)]
