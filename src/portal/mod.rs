@@ -8,13 +8,21 @@
 pub mod envelope;
 mod fault;
 pub mod person;
+mod trust;
 
-use std::{error::Error as _, fs, io, path::PathBuf, time::Duration};
+use std::{
+    error::Error as _,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use reqwest::{
-    Certificate, Client, ClientBuilder, Method, Proxy, Response, Url,
+    Client, ClientBuilder, Method, Proxy, Response, Url,
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION},
 };
+
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 pub use self::{
     envelope::{InviteLink, LinkAnswer},
@@ -55,7 +63,7 @@ pub struct Access {
     pub key: Secret,
     /// The longest that one request may take, from its start to the answer's last byte.
     pub timeout: Duration,
-    /// A certificate authority to trust besides the system's.
+    /// Certificates to trust besides the system's: of authorities, or of the portal itself.
     pub ca_file: Option<PathBuf>,
     /// A proxy to go through, by CONNECT. Never for loopback.
     pub proxy: Option<ProxyAddress>,
@@ -123,6 +131,9 @@ impl Portal {
     pub fn new(access: Access) -> Result<Self, AccessError> {
         install_crypto();
         let authorization = access.key.authorization().ok_or(AccessError::Key)?;
+        let given = access.ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
+        let trust = access.address.is_https().then(|| trust::config(given)).transpose();
+        let trust = trust.map_err(|why| AccessError::Tls(why.to_string()))?;
         let build = |builder: ClientBuilder| -> Result<Client, AccessError> {
             let mut headers = HeaderMap::new();
             headers.insert(reqwest::header::AUTHORIZATION, authorization.clone());
@@ -143,14 +154,11 @@ impl Portal {
                 builder =
                     builder.proxy(Proxy::all(proxy.expose().clone()).map_err(|why| AccessError::Proxy(chain(&why)))?);
             }
-            if let Some(path) = &access.ca_file {
-                for certificate in read_certificates(path)? {
-                    builder = builder.tls_certs_merge([certificate]);
-                }
-            } else if !access.address.is_https() {
+            let builder = match &trust {
+                Some(trust) => builder.tls_backend_preconfigured(trust.clone()),
                 // Plain HTTP to loopback needs no certificate store, and must not fail where there is none.
-                builder = builder.tls_certs_only(std::iter::empty());
-            }
+                None => builder.tls_certs_only(std::iter::empty()),
+            };
             builder.build().map_err(|why| AccessError::Tls(chain(&why)))
         };
         let reads = build(Client::builder().gzip(true).pool_idle_timeout(IDLE_FOR))?;
@@ -338,14 +346,19 @@ fn fault_of(error: &reqwest::Error) -> Fault {
 }
 
 fn not_sent(error: &reqwest::Error) -> Fault {
+    if let Some(certificate) = trust::certificate_error(error) {
+        return Fault::NotSent { why: trust::told(certificate), for_good: true };
+    }
     // The first cause below reqwest's own text, which alone holds the URL.
     let Some(cause) = error.source() else {
         return Fault::NotSent { why: "no connection".to_owned(), for_good: false };
     };
-    let text = crate::display::Shown(&chain(cause)).to_string();
-    let for_good = text.contains("certificate");
-    let why = if error.is_timeout() { "no connection within the time limit".to_owned() } else { text };
-    Fault::NotSent { why, for_good }
+    let why = if error.is_timeout() {
+        "no connection within the time limit".to_owned()
+    } else {
+        crate::display::Shown(&chain(cause)).to_string()
+    };
+    Fault::NotSent { why, for_good: false }
 }
 
 /// An error and its causes, each said once.
@@ -364,9 +377,10 @@ fn chain(error: &dyn std::error::Error) -> String {
     texts.join(": ")
 }
 
-fn read_certificates(path: &std::path::Path) -> Result<Vec<Certificate>, AccessError> {
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, AccessError> {
     let bad = |why: String| AccessError::CaFile { path: path.to_owned(), why };
     let pem = fs::read(path).map_err(|error: io::Error| bad(error.to_string()))?;
-    let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| bad(chain(&error)))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let certificates = certificates.map_err(|error| bad(error.to_string()))?;
     if certificates.is_empty() { Err(bad("it holds no certificate in PEM form".to_owned())) } else { Ok(certificates) }
 }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SigningKey};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        ServerConfig,
+        ServerConfig, SupportedProtocolVersion,
+        crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer},
+        sign::{CertifiedKey, SingleCertAndKey},
+        version::{TLS12, TLS13},
     },
 };
 
@@ -16,20 +19,95 @@ use crate::bench::{Bench, active};
 
 /// A server for this name, signed by an authority whose certificate is returned; valid from and to these years.
 fn server(name: &str, years: (i32, i32)) -> (u16, String) {
-    onboard::portal::install_crypto();
     let authority_key = KeyPair::generate().expect("a key");
     let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let root = authority.self_signed(&authority_key).expect("a certificate");
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate().expect("a key");
+    let certificate = params(name, years).signed_by(&key, &issuer).expect("a certificate");
+    (serve(certificate.der().to_vec(), &key, &[&TLS13, &TLS12]), root.pem())
+}
+
+fn params(name: &str, years: (i32, i32)) -> CertificateParams {
     let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    params.distinguished_name.push(DnType::CommonName, name);
     params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
     params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
-    let certificate = params.signed_by(&key, &issuer).expect("a certificate");
-    let chain = vec![CertificateDer::from(certificate.der().to_vec())];
+    params
+}
+
+/// A certificate as `openssl req -x509` makes it: signed by itself, and that of an authority.
+fn self_signed(name: &str, years: (i32, i32)) -> (Vec<u8>, KeyPair) {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = params(name, years);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    (params.self_signed(&key).expect("a certificate").der().to_vec(), key)
+}
+
+/// The same of version 1, which has no extensions: the name stands in the subject alone.
+fn version_1(name: &str) -> (Vec<u8>, KeyPair) {
+    let (whole, key) = self_signed(name, (2020, 2099));
+    let outer = elements(elements(&whole)[0].1);
+    let parts = elements(outer[0].1);
+    // Without `[0]` (the version) at the front and `[3]` (the extensions) at the end.
+    let body: Vec<u8> = parts[1..7].iter().flat_map(|(whole, _)| whole.to_vec()).collect();
+    let body = sequence(&body);
+    let signature = [&[0][..], &key.sign(&body).expect("signed")].concat();
+    let signature = [&[0x03, u8::try_from(signature.len()).expect("short")][..], &signature].concat();
+    (sequence(&[&body[..], outer[1].0, &signature].concat()), key)
+}
+
+fn sequence(content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).expect("short").to_be_bytes();
+    [&[0x30, 0x82][..], &length, content].concat()
+}
+
+/// Elements of DER, each whole and its content.
+fn elements(mut bytes: &[u8]) -> Vec<(&[u8], &[u8])> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let digits = if bytes[1] < 0x80 { 0 } else { usize::from(bytes[1] - 0x80) };
+        let length = match digits {
+            0 => usize::from(bytes[1]),
+            _ => bytes[2..2 + digits].iter().fold(0, |length, digit| length << 8 | usize::from(*digit)),
+        };
+        let (whole, rest) = bytes.split_at(2 + digits + length);
+        found.push((whole, &whole[2 + digits..]));
+        bytes = rest;
+    }
+    found
+}
+
+fn pem(certificate: &[u8]) -> String {
+    use std::fmt::Write;
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = "-----BEGIN CERTIFICATE-----".to_owned();
+    for (number, group) in certificate.chunks(3).enumerate() {
+        if number % 16 == 0 {
+            text.push('\n');
+        }
+        let bits = group.iter().chain([0, 0].iter()).take(3).fold(0usize, |bits, byte| bits << 8 | usize::from(*byte));
+        for place in 0..4 {
+            let digit = if place > group.len() { '=' } else { char::from(DIGITS[bits >> (18 - 6 * place) & 63]) };
+            write!(text, "{digit}").expect("written");
+        }
+    }
+    text + "\n-----END CERTIFICATE-----\n"
+}
+
+/// Serves this certificate, and answers everything with 401.
+fn serve(certificate: Vec<u8>, key: &KeyPair, versions: &[&'static SupportedProtocolVersion]) -> u16 {
+    onboard::portal::install_crypto();
+    let provider = Arc::new(ring::default_provider());
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("a configuration");
+    let signing = provider.key_provider.load_private_key(key).expect("a key");
+    let certified = CertifiedKey::new(vec![CertificateDer::from(certificate)], signing);
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .expect("versions")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let (told, port) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -50,7 +128,7 @@ fn server(name: &str, years: (i32, i32)) -> (u16, String) {
             }
         });
     });
-    (port.recv().expect("a port"), root.pem())
+    port.recv().expect("a port")
 }
 
 #[test]
@@ -87,4 +165,59 @@ fn only_a_certificate_that_holds_is_spoken_to() {
     let args = ["run", "users.csv", "--portal", &portal, "--api-key-file", "key", "--ca-file", "ca.pem"];
     let ended = bench.onboard(&args).with(2);
     assert!(ended.said().contains("ca.pem"), "{}", ended.err);
+}
+
+/// Whoever gives exactly the certificate that the portal shows has decided; its name and time are still looked at.
+#[test]
+fn the_very_certificate_that_was_given_is_trusted() {
+    let bench = Bench::new();
+    bench.roster(&active(2));
+    bench.write("key", "sk-0123456789abcdef");
+    let run = |port: u16, more: &[&str]| {
+        let portal = format!("https://localhost:{port}");
+        let mut args = vec!["run", "users.csv", "--portal", &portal, "--api-key-file", "key"];
+        args.extend(more);
+        let ended = bench.onboard(&args).with(3);
+        assert!(!ended.err.contains("OtherError") && !ended.err.contains("CaUsed"), "{}", ended.err);
+        ended
+    };
+    let heard = "does not accept the key (401)";
+    let with_it = ["--ca-file", "given.pem"];
+    for ((certificate, key), what) in
+        [(self_signed("localhost", (2020, 2099)), "CA:TRUE"), (version_1("localhost"), "version 1")]
+    {
+        for versions in [&[&TLS13][..], &[&TLS12]] {
+            let port = serve(certificate.clone(), &key, versions);
+            let without = run(port, &[]);
+            assert!(without.said().contains("certificate") && without.said().contains("--ca-file"), "{}", without.err);
+            assert!(without.said().contains(what), "{}", without.err);
+            bench.write("given.pem", pem(&certificate));
+            assert!(run(port, &with_it).said().contains(heard), "{what}: {}", run(port, &with_it).err);
+            // Another one of the same name is another one.
+            let (other, _) =
+                if what == "version 1" { version_1("localhost") } else { self_signed("localhost", (2020, 2099)) };
+            bench.write("given.pem", pem(&other));
+            assert!(!run(port, &with_it).said().contains(heard));
+        }
+    }
+    // The one who shows a given certificate must have its key.
+    let ((certificate, _), (_, another)) = (version_1("localhost"), version_1("localhost"));
+    bench.write("given.pem", pem(&certificate));
+    for versions in [&[&TLS13][..], &[&TLS12]] {
+        let thief = run(serve(certificate.clone(), &another, versions), &with_it);
+        assert!(!thief.said().contains(heard), "{}", thief.err);
+    }
+    for ((certificate, key), says) in [
+        (self_signed("other.example", (2020, 2099)), "not for localhost but for other.example"),
+        (version_1("other.example"), "not for localhost but for other.example"),
+        (self_signed("localhost", (2019, 2020)), "valid until 2020-01-01"),
+        (self_signed("localhost", (2098, 2099)), "valid from 2098-01-01 on"),
+    ] {
+        bench.write("given.pem", pem(&certificate));
+        let bad = run(serve(certificate, &key, &[&TLS13]), &with_it);
+        assert!(bad.said().contains(says) && !bad.said().contains(heard), "{says}: {}", bad.err);
+    }
+    let (port, root) = server("localhost", (2019, 2020));
+    bench.write("given.pem", root);
+    assert!(run(port, &with_it).said().contains("valid until 2020-01-01"));
 }
