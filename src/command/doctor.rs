@@ -99,6 +99,10 @@ async fn look(args: &DoctorArgs, entry: &access::Entry, findings: &mut Findings)
 
 async fn look_at_name(entry: &access::Entry, findings: &mut Findings) -> bool {
     let host = entry.address.host().to_owned();
+    if let Some(proxy) = entry.portal.proxy() {
+        findings.good("name", format!("{host} is looked up by the proxy {proxy}, through which everything goes"));
+        return true;
+    }
     let port = entry.address.port();
     let literal = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     match tokio::net::lookup_host((literal.as_str(), port)).await {

@@ -8,6 +8,7 @@
 pub mod envelope;
 mod fault;
 pub mod person;
+mod proxy;
 mod trust;
 
 use std::{
@@ -19,7 +20,7 @@ use std::{
 
 use reqwest::{
     Client, ClientBuilder, Method, Proxy, Response, Url,
-    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION},
 };
 
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -114,6 +115,7 @@ pub struct Portal {
     address: PortalAddress,
     key: Secret,
     masked: Vec<Secret>,
+    proxy: Option<ProxyAddress>,
     reads: Client,
     writes: Client,
     /// Where congratulations go, up to their query.
@@ -130,13 +132,14 @@ impl Portal {
     /// Makes the two clients. Nothing is sent.
     pub fn new(access: Access) -> Result<Self, AccessError> {
         install_crypto();
+        let proxy = access.proxy.filter(|_| !access.address.is_loopback());
         let authorization = access.key.authorization().ok_or(AccessError::Key)?;
         let given = access.ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
         let trust = access.address.is_https().then(|| trust::config(given)).transpose();
         let trust = trust.map_err(|why| AccessError::Tls(why.to_string()))?;
         let build = |builder: ClientBuilder| -> Result<Client, AccessError> {
             let mut headers = HeaderMap::new();
-            headers.insert(reqwest::header::AUTHORIZATION, authorization.clone());
+            headers.insert(AUTHORIZATION, authorization.clone());
             headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
             let mut builder = builder
                 .default_headers(headers)
@@ -150,7 +153,7 @@ impl Portal {
                 .timeout(access.timeout)
                 .https_only(access.address.is_https())
                 .no_proxy();
-            if let Some(proxy) = access.proxy.as_ref().filter(|_| !access.address.is_loopback()) {
+            if let Some(proxy) = &proxy {
                 builder =
                     builder.proxy(Proxy::all(proxy.expose().clone()).map_err(|why| AccessError::Proxy(chain(&why)))?);
             }
@@ -167,6 +170,7 @@ impl Portal {
             congratulations: access.address.join("/api/2.0/portal/sendcongratulations"),
             address: access.address,
             masked: vec![access.key.clone()],
+            proxy,
             key: access.key,
             reads,
             writes,
@@ -183,6 +187,11 @@ impl Portal {
     /// Where it is.
     pub fn address(&self) -> &PortalAddress {
         &self.address
+    }
+
+    /// The proxy that is gone through.
+    pub fn proxy(&self) -> Option<&ProxyAddress> {
+        self.proxy.as_ref()
     }
 
     /// Whether the secret in use is an API key, as against a token.
@@ -235,7 +244,7 @@ impl Portal {
     /// What the portal says of itself to anybody: its version, and its clock (the answer's `Date`).
     pub async fn version(&self) -> Result<(Option<String>, Option<String>), Fault> {
         let response = self.reads.get(self.address.join("/api/2.0/settings/version/build")).send().await;
-        let response = response.map_err(|error| fault_of(&error))?;
+        let response = self.heard(response).await?;
         let date = response.headers().get(DATE).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = self.body_of_success(response, MAX_SMALL_BODY).await?;
         let build = envelope::value(&body).map_err(Fault::Unreadable)?;
@@ -264,7 +273,7 @@ impl Portal {
 
     async fn send_congratulation(&self, url: Url) -> Result<(), Fault> {
         let request = self.writes.request(Method::POST, url).header(CONTENT_LENGTH, 0);
-        let response = request.send().await.map_err(|error| fault_of(&error))?;
+        let response = self.heard(request.send().await).await?;
         let body = self.body_of_success(response, MAX_SMALL_BODY).await?;
         envelope::accepted(&body).map_err(Fault::Unreadable)
     }
@@ -276,7 +285,7 @@ impl Portal {
             .request(method, self.address.join(path))
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(json);
-        let response = request.send().await.map_err(|error| fault_of(&error))?;
+        let response = self.heard(request.send().await).await?;
         let body = self.body_of_success(response, MAX_LISTED_BODY).await?;
         envelope::success(&body).map_err(Fault::Unreadable)
     }
@@ -286,8 +295,29 @@ impl Portal {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let response = self.reads.get(url).send().await.map_err(|error| fault_of(&error))?;
+        let response = self.heard(self.reads.get(url).send().await).await?;
         self.body_of_success(response, MAX_BODY).await
+    }
+
+    /// What became of a request, up to the head of its answer.
+    async fn heard(&self, result: Result<Response, reqwest::Error>) -> Result<Response, Fault> {
+        let error = match result {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        let fault = fault_of(&error);
+        let (Some(proxy), Fault::NotSent { why, for_good }) = (&self.proxy, &fault) else { return Err(fault) };
+        if !error.is_connect() || trust::certificate_error(&error).is_some() {
+            return Err(fault);
+        }
+        let through = || Fault::NotSent { why: format!("{why} (through the proxy {proxy})"), for_good: *for_good };
+        if error.is_timeout() {
+            return Err(through());
+        }
+        // Building a request turns the user and password of an address into the header that a proxy wants.
+        let request = self.reads.get(proxy.expose().clone()).build().ok();
+        let authorization = request.as_ref().and_then(|request| request.headers().get(AUTHORIZATION));
+        Err(proxy::refusal(proxy, authorization, &self.address).await.unwrap_or_else(through))
     }
 
     /// Decides by the status first; reads at most `limit` bytes.

@@ -17,6 +17,7 @@ mod messages;
 mod outcomes;
 mod outputs;
 mod protocol;
+mod proxy;
 mod readme;
 mod real_portals;
 mod rosters;

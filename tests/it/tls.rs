@@ -18,7 +18,7 @@ use tokio_rustls::{
 use crate::bench::{Bench, active};
 
 /// A server for this name, signed by an authority whose certificate is returned; valid from and to these years.
-fn server(name: &str, years: (i32, i32)) -> (u16, String) {
+pub(crate) fn server(name: &str, years: (i32, i32)) -> (u16, String) {
     let authority_key = KeyPair::generate().expect("a key");
     let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
