@@ -20,6 +20,13 @@ const SKEW: SignedDuration = SignedDuration::from_secs(60);
 /// The portal does not take keys that were signed longer ago, or in its future by as much (`docspace-contract.md` §4).
 const FATAL_SKEW: SignedDuration = SignedDuration::from_mins(55);
 
+/// What to do where somebody before the portal spoke.
+const LET_THROUGH: &str = "have this machine's requests let through there, or go to where the portal itself answers";
+
+fn or_let_through<'t>(fault: &Fault, otherwise: &'t str) -> &'t str {
+    if fault.by_another() { LET_THROUGH } else { otherwise }
+}
+
 /// One thing that was looked at.
 #[derive(Debug, serde::Serialize)]
 struct Finding {
@@ -83,6 +90,7 @@ async fn look(args: &DoctorArgs, entry: &access::Entry, findings: &mut Findings)
         }
         Err(fault) => {
             let next = match &fault {
+                _ if fault.by_another() => LET_THROUGH,
                 Fault::NotSent { .. } | Fault::Lost(_) => "check the address, the network and the certificate",
                 Fault::Redirected { .. } => "give the final address with --portal; redirects are not followed",
                 Fault::Answered { status: 401 | 403, .. } => "check the key: the portal does not take it even here",
@@ -149,6 +157,7 @@ async fn look_at_key(portal: &Portal, findings: &mut Findings) -> Option<Role> {
         Ok(myself) => myself,
         Err(fault) => {
             let next = match &fault {
+                _ if fault.by_another() => LET_THROUGH,
                 Fault::Answered { status: 401, .. } => {
                     "make a new key (Developer Tools, API keys): this one is mistyped, expired, switched off, or its \
                      owner's account is disabled"
@@ -187,7 +196,13 @@ async fn look_at_key(portal: &Portal, findings: &mut Findings) -> Option<Role> {
 async fn look_at_scopes(portal: &Portal, findings: &mut Findings) {
     let key = match portal.ask("/api/2.0/keys/@self", &[]).await {
         Ok(key) => key,
-        Err(fault) => return findings.bad("scopes", fault.to_string(), "look at the key in the portal's settings"),
+        Err(fault) => {
+            return findings.bad(
+                "scopes",
+                fault.to_string(),
+                or_let_through(&fault, "look at the key in the portal's settings"),
+            );
+        }
     };
     let scopes: Vec<String> = key
         .get("permissions")
@@ -233,7 +248,10 @@ async fn look_at_permissions(portal: &Portal, role: Role, findings: &mut Finding
         Err(Fault::Answered { status: 403, body: ErrorBody::Envelope { .. } }) => {
             findings.bad("statuses", "this account may not see the users", "use a DocSpace admin's key");
         }
-        Err(fault) => findings.bad("statuses", fault.to_string(), "give the key the scope *:write"),
+        Err(fault) => {
+            let next = or_let_through(&fault, "give the key the scope *:write");
+            findings.bad("statuses", fault.to_string(), next);
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::fault::ErrorBody;
+use super::{fault::ErrorBody, web_page};
 use crate::display::{Shown, is_plain};
 
 /// An invitation link: an absolute web address. A credential: whoever holds it may join.
@@ -125,7 +125,9 @@ pub fn error_body(body: &[u8], mask: impl FnOnce(&str) -> String) -> ErrorBody {
     if body.iter().all(u8::is_ascii_whitespace) {
         return ErrorBody::Empty;
     }
-    let Ok(envelope) = serde_json::from_slice::<ErrorEnvelope>(body) else { return ErrorBody::Other };
+    let Ok(envelope) = serde_json::from_slice::<ErrorEnvelope>(body) else {
+        return web_page::read(body, mask).map_or(ErrorBody::Other, |page| ErrorBody::Page { title: page.title });
+    };
     match (envelope.error, envelope.response) {
         (Some(error), _) => {
             let message = error.message.unwrap_or_default();
@@ -196,7 +198,12 @@ mod tests {
     fn an_error_body_is_told_by_its_shape() {
         let body = |text: &str| error_body(text.as_bytes(), str::to_owned);
         assert_eq!(body(" \r\n"), ErrorBody::Empty);
-        assert_eq!(body("<html>502</html>"), ErrorBody::Other);
+        assert_eq!(body("<html>502</html>"), ErrorBody::Page { title: String::new() });
+        assert_eq!(
+            body("<!DOCTYPE html>\n<html><head><title>Access denied</title>"),
+            ErrorBody::Page { title: "Access denied".to_owned() }
+        );
+        assert_eq!(body("502 Bad Gateway"), ErrorBody::Other);
         assert_eq!(body(r#"{"type":"x","title":"y","status":403}"#), ErrorBody::Other);
         assert_eq!(body(r#"{"response":{"errors":{}},"status":1}"#), ErrorBody::Validation);
         assert_eq!(

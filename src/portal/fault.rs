@@ -63,7 +63,18 @@ pub enum ErrorBody {
     },
     /// The validation envelope: a parameter could not be read.
     Validation,
-    /// Anything else: a problem document, a web server's page.
+    /// A web page: a firewall, a proxy, a web server or a login before the portal spoke.
+    Page {
+        /// Its title, masked, made safe to show; empty where it has none.
+        title: String,
+    },
+    /// 401 with `WWW-Authenticate`, which no portal sends for a key (`docspace-contract.md` §2.3): something before it
+    /// wants a login of its own.
+    Challenge {
+        /// What it wants, masked, made safe to show: `Basic realm="Staff"`.
+        wants: String,
+    },
+    /// Anything else: a problem document, a text.
     Other,
 }
 
@@ -104,6 +115,15 @@ impl Fault {
         }
     }
 
+    /// Whether somebody before the portal refused it: a firewall, a proxy, a login. The key was not looked at.
+    pub fn by_another(&self) -> bool {
+        match self {
+            Self::Answered { body: ErrorBody::Challenge { .. }, .. } => true,
+            Self::Answered { status: 400..=499, body: ErrorBody::Page { .. } } => self.status() != Some(404),
+            _ => false,
+        }
+    }
+
     /// What a request's end means for the limits: `None` is an answer as it should be.
     pub fn for_the_limits(fault: Option<&Self>) -> pace::Ending {
         match fault {
@@ -118,8 +138,15 @@ impl Fault {
 
     /// Masks what the portal said.
     pub(super) fn mask(mut self, mask: impl FnOnce(&str) -> String) -> Self {
-        if let Self::Answered { body: ErrorBody::Envelope { message, .. }, .. } = &mut self {
-            *message = mask(message);
+        if let Self::Answered {
+            body:
+                ErrorBody::Envelope { message: said, .. }
+                | ErrorBody::Page { title: said }
+                | ErrorBody::Challenge { wants: said },
+            ..
+        } = &mut self
+        {
+            *said = mask(said);
         }
         self
     }
@@ -146,6 +173,23 @@ impl fmt::Display for Fault {
                 match (status, body) {
                     (_, ErrorBody::Envelope { message, .. }) if !message.is_empty() => write!(f, " (\"{message}\")"),
                     (502..=504, _) => f.write_str(" (its web server could not reach the portal behind it)"),
+                    (_, ErrorBody::Page { title }) => {
+                        f.write_str(" with a web page")?;
+                        if !title.is_empty() {
+                            write!(f, " (\"{title}\")")?;
+                        }
+                        if self.by_another() {
+                            f.write_str(
+                                ", as a firewall, a proxy or a login before a portal does, and not the portal",
+                            )?;
+                        }
+                        Ok(())
+                    }
+                    (_, ErrorBody::Challenge { wants }) => write!(
+                        f,
+                        " and wants a login of its own ({wants}), as a web server or a proxy before a portal does, and not \
+                         the portal"
+                    ),
                     (_, ErrorBody::Validation) => f.write_str(" (it could not read a parameter)"),
                     _ => Ok(()),
                 }
@@ -236,6 +280,25 @@ mod tests {
             (Fault::Unreadable("it is not JSON"), "the portal answered 200, but it is not JSON", Some(200)),
         ] {
             assert_eq!((fault.to_string().as_str(), fault.status()), (shown, status));
+        }
+    }
+
+    #[test]
+    fn who_spoke_instead_of_the_portal_is_told_as_that() {
+        let page = |status, title: &str| Fault::Answered { status, body: ErrorBody::Page { title: title.into() } };
+        let wants =
+            Fault::Answered { status: 401, body: ErrorBody::Challenge { wants: "Basic realm=\"Staff\"".into() } };
+        for (fault, shown, by_another) in [
+            (page(403, "Access denied"), "answered 403 with a web page (\"Access denied\"), as a firewall", true),
+            (page(401, ""), "answered 401 with a web page, as a firewall", true),
+            (wants, "answered 401 and wants a login of its own (Basic realm=\"Staff\"), as a web server", true),
+            (page(404, "Not Found"), "answered 404 with a web page (\"Not Found\")", false),
+            (page(500, "Oops"), "answered 500 with a web page (\"Oops\")", false),
+            (page(502, "Bad Gateway"), "answered 502 (its web server could not reach the portal behind it)", false),
+            (answered(403), "answered 403", false),
+        ] {
+            assert!(fault.to_string().starts_with(&format!("the portal {shown}")), "{fault}");
+            assert_eq!(fault.by_another(), by_another, "{fault}");
         }
     }
 

@@ -10,6 +10,7 @@ mod fault;
 pub mod person;
 mod proxy;
 mod trust;
+mod web_page;
 
 use std::{
     error::Error as _,
@@ -20,7 +21,9 @@ use std::{
 
 use reqwest::{
     Client, ClientBuilder, Method, Proxy, Response, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION},
+    header::{
+        ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE,
+    },
 };
 
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -31,6 +34,7 @@ pub use self::{
     person::{Page, Person, PersonStatus},
 };
 use crate::{
+    display::Shown,
     origin::{PortalAddress, ProxyAddress},
     pace::Refusal,
     secret::{self, Secret},
@@ -47,6 +51,8 @@ pub const MAX_SMALL_BODY: usize = 1 << 20;
 const MAX_LISTED_BODY: usize = 8 << 20;
 /// How many users a page of the listing holds at the most (`docspace-contract.md` §6.2).
 pub const PAGE_SIZE: u32 = 100;
+/// The longest piece of what a login wants that is shown, in bytes.
+const MAX_CHALLENGE: usize = 80;
 /// A connection that was idle for longer is not used for a congratulation (`reliability.md` Q12).
 const FRESH_FOR: Duration = Duration::from_secs(2);
 /// The vendor's web server closes idle connections after 65 s; a question retires them well before.
@@ -54,6 +60,9 @@ const IDLE_FOR: Duration = Duration::from_secs(30);
 /// The longest that making a connection may take; always less than the whole request may, so that "not sent" can be
 /// told from "lost" (`reliability.md` §3.6).
 const CONNECT_FOR: Duration = Duration::from_secs(10);
+
+/// What is told of a page with 200.
+const PAGE: &str = "it is a web page, not the answer of a DocSpace portal";
 
 /// How to reach a portal.
 #[derive(Debug, Clone)]
@@ -324,10 +333,18 @@ impl Portal {
     async fn body_of_success(&self, response: Response, limit: usize) -> Result<Vec<u8>, Fault> {
         let status = response.status().as_u16();
         if status == 200 {
-            if response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")) {
-                return Err(Fault::Unreadable("it is a web page, not the answer of a DocSpace portal"));
-            }
-            return bounded_body(response, limit).await;
+            let is_page =
+                response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+            let body = bounded_body(response, limit).await;
+            return match body.as_ref().ok().and_then(|body| web_page::read(body, str::to_owned)) {
+                Some(page) if page.is_login => Err(Fault::Unreadable(
+                    "it is a login page, not the answer of a DocSpace portal: something before the portal wants people to \
+                     log in",
+                )),
+                Some(_) => Err(Fault::Unreadable(PAGE)),
+                None if is_page => Err(Fault::Unreadable(PAGE)),
+                None => body,
+            };
         }
         let headers = response.headers();
         if let Some(refusal) = refusal_of(status, headers) {
@@ -337,11 +354,15 @@ impl Portal {
             let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
             return Err(Fault::redirected(status, location));
         }
+        let masked = |text: &str| self.masked.iter().fold(text.to_owned(), |text, secret| secret.mask(&text));
+        if let Some(wants) = headers.get(WWW_AUTHENTICATE).filter(|_| status == 401) {
+            let wants = masked(&String::from_utf8_lossy(wants.as_bytes()));
+            let wants = Shown(wants.get(..MAX_CHALLENGE).unwrap_or(&wants)).to_string();
+            return Err(Fault::Answered { status, body: ErrorBody::Challenge { wants } });
+        }
         // The status is known; a body that cannot be had changes nothing about it.
         let body = bounded_body(response, MAX_SMALL_BODY).await.unwrap_or_default();
-        let body = envelope::error_body(&body, |text| {
-            self.masked.iter().fold(text.to_owned(), |text, secret| secret.mask(&text))
-        });
+        let body = envelope::error_body(&body, masked);
         Err(Fault::Answered { status, body })
     }
 }
@@ -386,7 +407,7 @@ fn not_sent(error: &reqwest::Error) -> Fault {
     let why = if error.is_timeout() {
         "no connection within the time limit".to_owned()
     } else {
-        crate::display::Shown(&chain(cause)).to_string()
+        Shown(&chain(cause)).to_string()
     };
     Fault::NotSent { why, for_good: false }
 }

@@ -192,6 +192,10 @@ fn halted(halt: &Halt, closing: &Closing<'_, '_>) -> String {
             "{portal} answers 402: its plan is unpaid or its licence lapsed, so it takes no requests. Settle that with \
              its owner, then run the same command again."
         ),
+        Halt::Forbidden(fault) if fault.by_another() => format!(
+            "{portal} was not reached: {fault}. The key was not looked at. Have this machine's requests let through there, \
+             or run from where the portal itself answers."
+        ),
         Halt::Forbidden(fault) => format!(
             "{portal} refuses this key everything ({fault}). The key may lack scopes (links and statuses need *:read or \
              *:write, congratulations *:write; accounts:read is not enough), its owner may not be an administrator, the \
@@ -258,7 +262,8 @@ fn refused_alike(manner: Manner, settings: &Settings, uses_api_key: bool) -> Str
                 .to_owned()
         }
         (403, false) if uses_api_key => {
-            "A gate before the call refused it: the API key may lack the scope *:write, which congratulations need. Make \
+            "A gate before the call refused it. Where the column detail tells of a web page, that was a firewall or a proxy \
+             before the portal; else the API key may lack the scope *:write, which congratulations need. Make \
              a key with that scope in the portal's settings, Developer Tools, API keys."
                 .to_owned()
         }

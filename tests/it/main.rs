@@ -6,6 +6,7 @@
     reason = "a test that cannot go on says so by failing, and is not in a hurry"
 )]
 
+mod before;
 mod bench;
 mod exit_statuses;
 mod files;

@@ -207,8 +207,10 @@ impl Job<'_> {
         }
         let by_a_gate = matches!(
             &fault,
-            Fault::Answered { status: 403 | 404, body: ErrorBody::Empty | ErrorBody::Other | ErrorBody::Validation }
-                | Fault::Answered { status: 500..=599, .. }
+            Fault::Answered {
+                status: 403 | 404,
+                body: ErrorBody::Empty | ErrorBody::Other | ErrorBody::Validation | ErrorBody::Page { .. },
+            } | Fault::Answered { status: 500..=599, .. }
                 | Fault::Unreadable(_)
         );
         if by_a_gate && !self.portal_speaks {

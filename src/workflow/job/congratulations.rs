@@ -102,7 +102,8 @@ impl Job<'_> {
         let note = self.notes.text(rejection(fault));
         if let Some(halt) = halting(fault) {
             // 401 is about the key, so the row was not refused for itself; 402 is an answer to it.
-            let outcome = if halt == Halt::KeyRefused { Outcome::Failed } else { Outcome::Rejected };
+            let about_the_key = matches!(fault, Fault::Answered { status: 401, .. });
+            let outcome = if about_the_key { Outcome::Failed } else { Outcome::Rejected };
             self.settle(row, outcome, note, stamp);
             self.halt(halt);
         } else {
@@ -143,6 +144,7 @@ fn rejection(fault: &Fault) -> String {
         Fault::Answered { status: 403, body: ErrorBody::Envelope { .. } } => {
             "; the portal takes only signed keys: see --sign-with"
         }
+        _ if fault.by_another() => "; let this machine's requests through there",
         Fault::Answered { status: 403, .. } => "; the API key may lack the scope *:write",
         Fault::Answered { status: 400, .. } => "; look at the congratulation key (--key, or the row's own)",
         Fault::Answered { status: 402, .. } => "; the portal's plan is unpaid or its licence lapsed",

@@ -193,6 +193,7 @@ fn halt_note(halt: &Halt) -> String {
     match halt {
         Halt::KeyRefused => "the portal does not accept the key".to_owned(),
         Halt::Unpaid => "the portal's plan is unpaid or its licence lapsed".to_owned(),
+        Halt::Forbidden(fault) if fault.by_another() => format!("the portal was not reached: {fault}"),
         Halt::Forbidden(fault) => format!("the portal refuses this key everything: {fault}"),
         Halt::Failing(fault) => format!("the portal fails at everything: {fault}"),
         Halt::NoPortal => "no DocSpace portal answers at this address, or it is suspended".to_owned(),

@@ -356,6 +356,7 @@ fn by_email(entry: Option<&roster::Row>) -> Option<Key> {
 /// Faults that end the run, whatever was asked.
 fn halting(fault: &Fault) -> Option<Halt> {
     match fault {
+        Fault::Answered { status: 401, .. } if fault.by_another() => Some(Halt::Forbidden(fault.clone())),
         Fault::Answered { status: 401, .. } => Some(Halt::KeyRefused),
         Fault::Answered { status: 402, .. } => Some(Halt::Unpaid),
         Fault::Redirected { host, .. } => Some(Halt::Redirected { host: host.clone() }),
