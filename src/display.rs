@@ -96,7 +96,7 @@ pub fn moment(at: jiff::Timestamp) -> String {
 
 /// Text in lines of at most this many characters, all but the first indented.
 pub fn wrapped(text: &str, width: usize, indent: &str) -> String {
-    let width = width.clamp(40, 100);
+    let width = width.clamp(20, 100);
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
         let leading: String = paragraph.chars().take_while(|c| *c == ' ').collect();

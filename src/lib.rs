@@ -54,7 +54,7 @@
 //! | [`ledger`] | the durable record across runs |
 //! | [`portal`] | one call, one request; what each ending proves |
 //! | [`roster`], [`results`] | the files in and out; [`files`] keeps those of a command apart |
-//! | [`report`] | what is told of a run afterwards; [`terminal`] while it goes on, and for diagnostics |
+//! | [`report`] | what is told of a run afterwards; [`terminal`] while it goes on, for diagnostics and questions |
 //! | [`user`], [`outcome`], [`attempt`], [`exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
 //! | [`who`] | who runs this, for the record |
 //! | [`home`] | `~` in paths that no shell has seen |

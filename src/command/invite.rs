@@ -21,7 +21,10 @@ use crate::{
     roster::{Roster, RowState, Source},
     sheet::neutralise,
     signals::Signals,
-    terminal::Screen,
+    terminal::{
+        Screen,
+        ask::{ask, can_ask},
+    },
     user::{Email, EmployeeType, UserId},
     who,
 };
@@ -88,10 +91,7 @@ pub(super) fn execute(args: &InviteArgs, screen: &Screen) -> Result<u8, anyhow::
     if people.columns().email.is_none() {
         bail!("{} has no column `email`: invitations go to addresses", args.people);
     }
-    if args.resend
-        && !args.yes
-        && !(io::IsTerminal::is_terminal(&io::stdin()) && io::IsTerminal::is_terminal(&io::stderr()))
-    {
+    if args.resend && !args.yes && !can_ask() {
         bail!(
             "--resend sends people a second invitation, so it needs --yes where nobody can be asked; nothing was sent"
         );
@@ -179,18 +179,16 @@ fn target(args: &InviteArgs) -> Result<Target, anyhow::Error> {
 }
 
 fn is_wanted(args: &InviteArgs, people: &Roster, screen: &Screen) -> Result<bool, anyhow::Error> {
-    let terminal = io::IsTerminal::is_terminal(&io::stdin()) && io::IsTerminal::is_terminal(&io::stderr());
-    if args.yes || !terminal {
+    if args.yes || !can_ask() {
         return Ok(true);
     }
     let due = people.rows().iter().filter(|row| row.state == RowState::Valid).count();
-    screen.say(&format!(
-        "{} may get the portal's invitation mail now. Go on? [y/N]",
+    let question = format!(
+        "{} may get the portal's invitation mail now. Go on? [y/N] ",
         count(due as u64, "address").replace("addresss", "addresses")
-    ));
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    );
+    let answer = ask(screen, &question)?;
+    Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
 }
 
 struct Invitations<'a> {

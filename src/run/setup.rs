@@ -1,7 +1,8 @@
 //! Everything that has to be right before the first request leaves; whatever is wrong is found here.
 
 use std::{
-    io::{self, BufRead, IsTerminal, Write},
+    fmt::Write,
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -26,7 +27,11 @@ use crate::{
     sandbox::{self, Sandbox},
     secret::Secret,
     settings::Settings,
-    terminal::{Screen, colour_is_wanted},
+    terminal::{
+        Screen,
+        ask::{ask, can_ask},
+        colour_is_wanted,
+    },
     user::UserId,
     workflow::{Policy, Wait},
 };
@@ -135,7 +140,10 @@ pub(super) fn prepare(settings: &Settings, quiet: bool, screen: &Screen) -> Resu
         portal_users: None,
         now,
     };
-    if may_ask(settings) && !is_wanted(settings, &roster, &ledger, &budget, let_go, &name)? {
+    if may_ask(settings)
+        && let Some(question) = question(settings, &roster, &ledger, &budget, let_go, &name)?
+        && !matches!(ask(screen, &question)?.to_lowercase().as_str(), "y" | "yes")
+    {
         screen.say("nothing was sent");
         return Ok(None);
     }
@@ -375,18 +383,18 @@ fn refuse_other_origin(
 // ---- the question ----
 
 fn may_ask(settings: &Settings) -> bool {
-    !settings.sending.yes && !settings.sandbox && io::stdin().is_terminal() && io::stderr().is_terminal()
+    !settings.sending.yes && !settings.sandbox && can_ask()
 }
 
-/// Shows the plan in a few lines and asks.
-fn is_wanted(
+/// The plan in a few lines, and the question; none where so few are due that it would be a nuisance.
+fn question(
     settings: &Settings,
     roster: &Roster,
     ledger: &Ledger,
     budget: &Budget,
     let_go: LetGo,
     portal: &str,
-) -> Result<bool, anyhow::Error> {
+) -> Result<Option<String>, anyhow::Error> {
     let plan = Plan::make(
         roster.rows(),
         budget,
@@ -399,32 +407,29 @@ fn is_wanted(
         },
     )?;
     if plan.requests.messages.most <= FEW && !settings.sending.again.sent {
-        return Ok(true);
+        return Ok(None);
     }
-    let mut terminal = io::stderr().lock();
+    let mut text = String::new();
     let people = count(plan.requests.messages.most, "person").replace("persons", "people");
-    writeln!(terminal, "{people} on {portal} may get a message now, those who are active.")?;
+    writeln!(text, "{people} on {portal} may get a message now, those who are active.")?;
     writeln!(
-        terminal,
+        text,
         "{} were congratulated before, {} may have been; they get none.",
         Grouped(plan.rows.already_sent),
         Grouped(plan.rows.unknown)
     )?;
-    writeln!(terminal, "It takes about {} at the portal's limits.", Span(plan.duration().max(Duration::from_secs(1))))?;
+    writeln!(text, "It takes about {} at the portal's limits.", Span(plan.duration().max(Duration::from_secs(1))))?;
     if settings.sending.again.sent {
-        writeln!(terminal, "--resend: people who were congratulated before get the same message a second time.")?;
+        writeln!(text, "--resend: people who were congratulated before get the same message a second time.")?;
     }
     if !ledger.used(None, Duration::ZERO)?.ever_sent {
         let mail = "The message is the portal's own welcome mail for administrators, in the user's language, whoever gets \
                     it; on some portals it carries a link to change the password. Nothing else can be chosen, and it \
                     cannot be taken back. To see it first, congratulate yourself: a roster of one row, or --limit 1.";
-        writeln!(terminal, "\n{}\n", wrapped(mail, usize::from(Screen::width()), ""))?;
+        writeln!(text, "\n{}\n", wrapped(mail, usize::from(Screen::width()), ""))?;
     }
-    write!(terminal, "Go on? [y/N] ")?;
-    terminal.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    write!(text, "Go on? [y/N] ")?;
+    Ok(Some(text))
 }
 
 #[cfg(test)]

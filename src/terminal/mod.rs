@@ -1,5 +1,6 @@
-//! The terminal: one writer to standard error, bars on it while a run goes on, and diagnostics.
+//! The terminal: one writer to standard error, bars on it while a run goes on, diagnostics, and questions.
 
+pub mod ask;
 pub mod logs;
 mod outlet;
 mod progress;

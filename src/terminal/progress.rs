@@ -48,6 +48,11 @@ impl Screen {
         self.above(&format!("{text}\n"), Weight::Line);
     }
 
+    /// Writes a text that a line of a person's follows.
+    pub fn prompt(&self, text: &str) {
+        self.above(text, Weight::Line);
+    }
+
     /// Waits until everything is shown, unless nobody takes it. The last thing that a process does.
     pub fn close(&self) {
         self.draw(Vec::new());

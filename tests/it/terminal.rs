@@ -125,3 +125,69 @@ fn a_terminal_that_goes_away_ends_nothing() {
     assert_eq!(bench.outcomes(), [("sent".to_owned(), 400)].into());
     assert_eq!(messages(&portal), 400);
 }
+
+/// A shell at a terminal, with what it needs to reach the portal.
+fn shell(bench: &Bench, portal: &Sandbox, script: &str) -> PtySession {
+    bench.key_of(portal);
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", script]).current_dir(bench.path("")).env_clear().env("PATH", "/usr/bin:/bin");
+    command.env("HOME", bench.path("")).env("TERM", "xterm-256color").env("ONBOARD", env!("CARGO_BIN_EXE_onboard"));
+    command.env("ONBOARD_PORTAL", portal.origin()).env("ONBOARD_API_KEY_FILE", "key");
+    spawn_command(command, Some(WAIT_MS)).expect("a terminal")
+}
+
+#[test]
+fn what_comes_through_a_pipe_is_asked_about_on_the_terminal() {
+    let bench = Bench::new();
+    let portal = Sandbox::start(config(&active(30))).expect("a portal");
+    for (script, answer, status, sent) in [
+        ("\"$ONBOARD\" export | \"$ONBOARD\" run -", "n", 2, 0),
+        ("\"$ONBOARD\" export | \"$ONBOARD\" run -", "", 2, 0),
+        ("\"$ONBOARD\" export -o all.csv; \"$ONBOARD\" run all.csv < /dev/null", "n", 2, 0),
+        ("\"$ONBOARD\" export | \"$ONBOARD\" run -", "y", 0, 30),
+        ("\"$ONBOARD\" export | \"$ONBOARD\" run - --resend --yes", "", 0, 30),
+    ] {
+        let mut session = shell(&bench, &portal, script);
+        if !script.contains("--yes") {
+            session.exp_string("Go on? [y/N]").expect("the question");
+            assert_eq!(portal.stats().messages.len(), 0);
+            session.send_line(answer).expect("answered");
+        }
+        let seen = session.exp_eof().expect("the end");
+        assert_eq!(exit_status(&session), status, "{script}: {seen}");
+        assert_eq!(portal.stats().messages.len(), sent, "{script}: {seen}");
+    }
+    bench.write("people.csv", "email,employee_type\nnew@example.com,User\n");
+    let mut session = shell(&bench, &portal, "cat people.csv | \"$ONBOARD\" invite - -o p.csv");
+    session.exp_string("Go on? [y/N]").expect("the question");
+    session.send_line("n").expect("answered");
+    session.exp_string("nothing was sent").expect("told");
+    assert_eq!(portal.stats().invitations.len(), 0);
+}
+
+/// A terminal to be seen on, and none to answer from: then nobody has agreed.
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_is_sent_where_a_question_is_seen_and_cannot_be_answered() {
+    let bench = Bench::new();
+    let users = active(30);
+    bench.roster(&users);
+    let portal = Sandbox::start(config(&users)).expect("a portal");
+    let pty = nix::pty::openpty(None, None).expect("a terminal");
+    let mut master = File::from(pty.master.try_clone().expect("a copy"));
+    drop(pty.master);
+    let run = bench.run_command(&portal, &[]);
+    // In a session of its own it has no terminal of its own.
+    let mut command = std::process::Command::new("setsid");
+    command.arg(run.get_program()).args(run.get_args()).current_dir(bench.path("")).stdin(Stdio::null());
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", bench.path("")).stderr(pty.slave);
+    let mut child = command.spawn().expect("started");
+    drop(command);
+    let mut seen = Vec::new();
+    // A terminal ends with an error on this side.
+    let _gone = master.read_to_end(&mut seen);
+    assert_eq!(child.wait().expect("ended").code(), Some(2));
+    let seen = String::from_utf8_lossy(&seen);
+    assert!(seen.contains("--yes") && seen.contains("Nothing was sent"), "{seen}");
+    assert_eq!(portal.stats().total_requests(), 0);
+}
