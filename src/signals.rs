@@ -7,8 +7,10 @@ use std::io;
 pub enum Signal {
     /// Ctrl-C.
     Interrupt,
-    /// SIGTERM, or SIGHUP of a terminal that is gone.
+    /// SIGTERM.
     Terminate,
+    /// SIGHUP of a terminal that is gone.
+    Hangup,
 }
 
 impl Signal {
@@ -16,8 +18,14 @@ impl Signal {
     pub fn exit_status(self) -> u8 {
         match self {
             Self::Interrupt => 130,
-            Self::Terminate => 143,
+            Self::Terminate | Self::Hangup => 143,
         }
+    }
+
+    /// Whether whoever asked before asks for an end at once. A terminal that goes away says so more than once, itself
+    /// and by its shell, and nobody means anything by that.
+    pub(crate) fn insists_after(self, earlier: Option<Self>) -> bool {
+        self != Self::Hangup && earlier.is_some_and(|earlier| earlier != Self::Hangup)
     }
 }
 
@@ -55,7 +63,7 @@ impl Signals {
         tokio::select! {
             () = came(&mut self.interrupt) => Signal::Interrupt,
             () = came(&mut self.terminate) => Signal::Terminate,
-            () = came(&mut self.hangup) => Signal::Terminate,
+            () = came(&mut self.hangup) => Signal::Hangup,
         }
     }
 }
@@ -126,6 +134,15 @@ impl Signals {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_person_insists() {
+        let all = [Signal::Interrupt, Signal::Terminate, Signal::Hangup];
+        assert!(all.iter().all(|signal| !signal.insists_after(None) && !signal.insists_after(Some(Signal::Hangup))));
+        for earlier in [Signal::Interrupt, Signal::Terminate] {
+            assert_eq!(all.map(|signal| signal.insists_after(Some(earlier))), [true, true, false]);
+        }
+    }
 
     #[test]
     fn what_linux_says_of_ignored_signals_is_read() {

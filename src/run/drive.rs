@@ -114,14 +114,16 @@ impl Drive<'_, '_> {
             tokio::select! {
                 biased;
                 signal = signals.next() => {
-                    if driven.signal.is_some() {
+                    if signal.insists_after(driven.signal) {
                         // Whatever is in flight is left to itself, and recorded as what it is: unknown.
                         flights.clear();
                         break;
                     }
-                    driven.signal = Some(signal);
-                    self.job.halt(Halt::Stopped);
-                    self.observer.stopping(self.job.in_flight());
+                    if driven.signal.is_none() {
+                        self.job.halt(Halt::Stopped);
+                        self.observer.stopping(self.job.in_flight());
+                    }
+                    driven.signal = driven.signal.filter(|earlier| *earlier != Signal::Hangup).or(Some(signal));
                 }
                 Some(landing) = flights.next() => {
                     self.landed(landing, portal, ledger, &mut flights, &mut reservation);

@@ -49,6 +49,43 @@ fn a_signal_lets_what_is_in_flight_finish_and_leaves_whole_results() {
     }
 }
 
+/// Until the program has said this.
+fn until_said(child: &mut Child, text: &str) -> std::process::ChildStderr {
+    let mut err = child.stderr.take().expect("piped");
+    let mut said = Vec::new();
+    let mut byte = [0];
+    while !String::from_utf8_lossy(&said).contains(text) {
+        assert_eq!(err.read(&mut byte).expect("read"), 1, "{}", String::from_utf8_lossy(&said));
+        said.extend(byte);
+    }
+    err
+}
+
+/// The kernel says so, and then the shell: that is no second wish. Nor is it one when a person then asks for the end.
+#[cfg(unix)]
+#[test]
+fn a_terminal_that_goes_away_twice_lets_what_is_in_flight_finish() {
+    for more in [&["HUP"][..], &["HUP", "TERM"]] {
+        let bench = Bench::new();
+        let users = active(60);
+        bench.roster(&users);
+        // So long that some are in flight when the next signal comes.
+        let latency = (Duration::from_millis(300), Duration::from_millis(300));
+        let portal = Sandbox::start(Config { latency, ..config(&users) }).expect("a portal");
+        let mut child = bench.run_command(&portal, &[]).stderr(Stdio::piped()).spawn().expect("started");
+        after(&portal, 15);
+        signal(&child, "HUP");
+        let _err = until_said(&mut child, "a second signal stops at once");
+        for name in more {
+            signal(&child, name);
+        }
+        assert_eq!(child.wait().expect("ended").code(), Some(143), "{more:?}");
+        let outcomes = bench.outcomes();
+        assert_eq!(outcomes.get("unknown"), None, "{outcomes:?}");
+        assert_eq!(outcomes["sent"], messages(&portal));
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_second_signal_stops_at_once_and_still_loses_nothing() {
@@ -66,13 +103,7 @@ fn a_second_signal_stops_at_once_and_still_loses_nothing() {
     after(&portal, 20);
     signal(&child, "INT");
     // The second one is for a program that has said that it is stopping.
-    let mut err = child.stderr.take().expect("piped");
-    let mut said = Vec::new();
-    let mut byte = [0];
-    while !String::from_utf8_lossy(&said).contains("a second signal stops at once") {
-        assert_eq!(err.read(&mut byte).expect("read"), 1, "{}", String::from_utf8_lossy(&said));
-        said.extend(byte);
-    }
+    let _err = until_said(&mut child, "a second signal stops at once");
     signal(&child, "INT");
     assert_eq!(child.wait().expect("ended").code(), Some(130));
     let outcomes = bench.outcomes();
