@@ -124,6 +124,15 @@ pub(crate) fn as_f64(count: u64) -> f64 {
     count as f64
 }
 
+/// A word as a shell takes it.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@' | '+' | ',' | '=');
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -159,6 +168,12 @@ mod tests {
             [20, 1500, 12_345, 80_000, 3_600_000, 90_000_000].map(|ms| Span(Duration::from_millis(ms)).to_string());
         assert_eq!(spans, ["20 ms", "1.5 s", "12 s", "1 min 20 s", "1 h", "1 d 1 h"]);
         assert_eq!([count(0, "row"), count(1, "row"), count(2000, "row")], ["no rows", "1 row", "2,000 rows"]);
+    }
+
+    #[test]
+    fn names_are_quoted_for_the_shell() {
+        assert_eq!(shell_word("users.csv"), "users.csv");
+        assert_eq!(shell_word("Anna's list.csv"), r"'Anna'\''s list.csv'");
     }
 
     proptest! {

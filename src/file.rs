@@ -37,6 +37,13 @@ pub enum PlaceError {
     /// There is a file of another kind.
     #[error("{} is there and is no results file of onboard; name another with -o, or move it away", shown(.0))]
     Foreign(PathBuf),
+    /// There is one of ours in which somebody has changed columns.
+    #[error(
+        "{} is there and looks like results of onboard whose columns were changed; name another file with -o, or move \
+         it away",
+        shown(.0)
+    )]
+    Changed(PathBuf),
     /// The roster would be overwritten.
     #[error("the results would overwrite the roster {}; name another file with -o", shown(.0))]
     IsRoster(PathBuf),
@@ -47,8 +54,8 @@ fn shown(path: &Path) -> String {
 }
 
 /// Makes sure, before the first request, that a table can be written there: the place is free, or what is there is
-/// one of ours, which begins with these words. The roster itself is replaced only where it is one of those.
-pub fn probe(target: &Target, roster: Option<&Path>, roster_is_ours: bool, begins: &str) -> Result<(), PlaceError> {
+/// one of ours, which has these columns. The roster itself is replaced only where it is one of those.
+pub fn probe(target: &Target, roster: Option<&Path>, roster_is_ours: bool, columns: &[&str]) -> Result<(), PlaceError> {
     let Target::Path(path) = target else { return Ok(()) };
     if path.is_dir() {
         return Err(PlaceError::Directory(path.clone()));
@@ -60,11 +67,20 @@ pub fn probe(target: &Target, roster: Option<&Path>, roster_is_ours: bool, begin
     if overwrites && !roster_is_ours {
         return Err(PlaceError::IsRoster(path.clone()));
     }
-    if !overwrites && !may_be_replaced(&real, begins) {
-        return Err(PlaceError::Foreign(path.clone()));
+    if !overwrites {
+        match there(&real, columns) {
+            There::Ours => {}
+            There::Changed => return Err(PlaceError::Changed(path.clone())),
+            There::Foreign => return Err(PlaceError::Foreign(path.clone())),
+        }
     }
     // A file can be made beside it, which is what writing it will need.
     temporary_beside(&real).map(drop).map_err(|source| PlaceError::Unwritable { path: path.clone(), source })
+}
+
+/// Whether a table with all of these columns stands there.
+pub fn has_columns(path: &Path, columns: &[&str]) -> bool {
+    fs::metadata(path).is_ok_and(|there| there.len() > 0) && there(&real_path(path), columns) == There::Ours
 }
 
 /// Makes sure, before the first request, that a file can be written there.
@@ -80,17 +96,57 @@ pub fn probe_place(path: &Path) -> Result<(), PlaceError> {
         .map_err(|source| PlaceError::Unwritable { path: path.to_owned(), source })
 }
 
-/// A file that is not there, is empty, or begins like ours. Devices and pipes are written through a file's place only.
-fn may_be_replaced(path: &Path, begins: &str) -> bool {
-    let Ok(mut file) = File::open(path) else { return !path.exists() };
+/// What stands at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum There {
+    /// Nothing, an empty file, or a table with all of our columns.
+    Ours,
+    /// A table with most of them.
+    Changed,
+    /// Anything else. Devices and pipes are written through a file's place only.
+    Foreign,
+}
+
+fn there(path: &Path, columns: &[&str]) -> There {
+    let Ok(file) = File::open(path) else {
+        return if path.exists() { There::Foreign } else { There::Ours };
+    };
     if !path.is_file() {
-        return false;
+        return There::Foreign;
     }
-    let mut head = [0; 256];
-    let read = io::Read::read(&mut file, &mut head).unwrap_or(0);
-    let head = head.get(..read).unwrap_or_default();
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    head.is_empty() || head.starts_with(begins.as_bytes())
+    let mut head = Vec::new();
+    if io::Read::read_to_end(&mut io::Read::take(file, HEAD), &mut head).is_err() {
+        return There::Foreign;
+    }
+    known_by(&head, columns)
+}
+
+/// So much of a file is looked at, in bytes.
+const HEAD: u64 = 8 << 10;
+
+/// Knows a table by the names in its first line, whatever a spreadsheet has since made of it: another separator or
+/// encoding, quotes, a line that names the separator, other columns beside ours.
+fn known_by(head: &[u8], columns: &[&str]) -> There {
+    if head.is_empty() {
+        return There::Ours;
+    }
+    // All names are ASCII: what an encoding puts around their letters can go.
+    let text: String =
+        head.iter().filter(|byte| byte.is_ascii() && **byte != 0).map(|byte| char::from(*byte)).collect();
+    let is_named =
+        |line: &&str| line.trim_start_matches('"').get(..4).is_some_and(|word| word.eq_ignore_ascii_case("sep="));
+    let mut lines = text.split(['\n', '\r']).filter(|line| !line.trim().is_empty()).skip_while(is_named);
+    let names: Vec<&str> = lines
+        .next()
+        .unwrap_or_default()
+        .split([',', ';', '\t', '|'])
+        .map(|name| name.trim_matches(['"', ' ']))
+        .collect();
+    match columns.iter().filter(|column| names.contains(column)).count() {
+        all if all == columns.len() => There::Ours,
+        most if most * 3 >= columns.len() * 2 => There::Changed,
+        _ => There::Foreign,
+    }
 }
 
 /// A pipe, a terminal, a device: nothing can be put in its place, and what is written to it goes through it.

@@ -72,37 +72,41 @@
 //! ```text
 //! command    what each command does
 //! cli        what can be typed
-//! run        one run
+//! run        one run of any mail: open, drive, close
 //! report     what is told of it
-//! inquiry
-//! access
-//! settings   what a run is told
-//! plan       pure
-//! workflow   pure
-//! portal     the wire
 //! results    out
+//! inquiry    one question after another
+//! access     from settings to a portal
+//! settings   what a run is told
+//! workflow   what to ask and send next, and what became of each row: pure
+//! plan       what is due, decided once: pure
+//! mail       in what mails differ: pure
+//! portal     the wire
 //! ledger     the record
 //! sandbox    beside: shares no encoding with portal, so that two readings of the contract check each other
 //! roster     in
-//! terminal
+//! terminal   what is seen
+//! audience   whoever watches a run
 //! files      all files of one command
 //! sheet      what in and out share
 //! file
 //! signals
 //! signing
-//! attempt
-//! pace       pure
+//! outcome    how a row ended
+//! reason     why
+//! attempt    what is on record of a message
+//! pace       when the next request may leave: pure
 //! origin
 //! user
 //! exit
 //! who
-//! outcome
 //! secret
 //! home
 //! display
 //! ```
 //!
-//! `workflow`, `plan` and `pace` know no file, socket, clock or task.
+//! `workflow`, `plan`, `mail` and `pace` know no file, socket, clock or task; `run` knows no terminal, no environment and no
+//! flag: whoever starts it tells it by [`settings`], and watches it as an [`audience`].
 //!
 //! # Absent on purpose
 //!
@@ -118,6 +122,7 @@ pub const VERSION: &str = env!("ONBOARD_VERSION");
 
 pub mod access;
 pub mod attempt;
+pub mod audience;
 pub mod cli;
 pub mod command;
 pub mod display;
@@ -127,11 +132,13 @@ pub mod files;
 pub mod home;
 pub mod inquiry;
 pub mod ledger;
+pub mod mail;
 pub mod origin;
 pub mod outcome;
 pub mod pace;
 pub mod plan;
 pub mod portal;
+pub mod reason;
 pub mod report;
 pub mod results;
 pub mod roster;

@@ -1,6 +1,10 @@
 //! How a row can end. The names are the interface: results, ledger, summaries and scripts all use them.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use jiff::Timestamp;
+
+use crate::{reason::Reason, user::UserId};
 
 /// What became of a row's congratulation.
 #[derive(
@@ -87,6 +91,27 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
+}
+
+/// How a row ended.
+#[derive(Debug, Clone)]
+pub struct RowEnd<'a> {
+    /// The user, also where it came from an address.
+    pub user: Option<UserId>,
+    /// The link, or nothing.
+    pub link: &'a str,
+    /// The portal's `isActive`, where it was learned.
+    pub active: Option<bool>,
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Requests spent on this row's mail in this run.
+    pub attempts: u32,
+    /// When it was settled.
+    pub completed_at: Option<Timestamp>,
+    /// Why, if there is something to say.
+    pub reason: Option<Cow<'a, Reason>>,
+    /// All reasons, joined by `; `, for a person.
+    pub detail: Cow<'a, str>,
 }
 
 /// How many rows ended in each way.

@@ -9,7 +9,6 @@ use crate::{
     outcome::Outcome,
     pace::Limits,
     roster::Source,
-    terminal::ProgressKind,
 };
 
 /// Everything that a run is told.
@@ -39,8 +38,8 @@ pub struct Settings {
     pub selection: Selection,
     /// What is written besides the results.
     pub sinks: Sinks,
-    /// How progress is shown.
-    pub progress: ProgressKind,
+    /// The command that goes on with what this run leaves.
+    pub go_on: Option<String>,
 }
 
 /// The portal, and how to get there.
@@ -104,6 +103,8 @@ pub struct Trouble {
     pub retries: u32,
     /// How long a portal that answered before may be gone.
     pub outage: Duration,
+    /// So many messages in a row may be in doubt before the run stops to think.
+    pub max_unknown: u32,
     /// How long users who are not active yet are looked at again.
     pub wait: Option<Duration>,
     /// How often.
@@ -147,6 +148,8 @@ pub struct FailOn {
     pub outcomes: Vec<Outcome>,
     /// Valid rows without their link.
     pub no_link: bool,
+    /// A roster without rows.
+    pub empty: bool,
 }
 
 /// What is written besides the results, and whether they have links.
@@ -162,4 +165,17 @@ pub struct Sinks {
     pub events: Option<PathBuf>,
     /// JUnit XML.
     pub junit: Option<PathBuf>,
+    /// What GitHub Actions asks for, where it runs this.
+    pub github: Option<GitHub>,
+}
+
+/// Where GitHub Actions wants to be told of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitHub {
+    /// Whether this is a step of a job.
+    pub runs_this: bool,
+    /// The file of the job's summary.
+    pub summary: Option<PathBuf>,
+    /// The file of the step's outputs.
+    pub output: Option<PathBuf>,
 }

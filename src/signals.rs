@@ -2,6 +2,8 @@
 
 use std::io;
 
+use futures::Stream;
+
 /// Which signal asked for the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -14,14 +16,6 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// The exit status that scripts expect after it.
-    pub fn exit_status(self) -> u8 {
-        match self {
-            Self::Interrupt => 130,
-            Self::Terminate | Self::Hangup => 143,
-        }
-    }
-
     /// Whether whoever asked before asks for an end at once. A terminal that goes away says so more than once, itself
     /// and by its shell, and nobody means anything by that.
     pub(crate) fn insists_after(self, earlier: Option<Self>) -> bool {
@@ -65,6 +59,16 @@ impl Signals {
             () = came(&mut self.terminate) => Signal::Terminate,
             () = came(&mut self.hangup) => Signal::Hangup,
         }
+    }
+}
+
+impl Signals {
+    /// The signals, one after the other.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Signal> {
+        futures::stream::unfold(self, |mut signals| async move {
+            let signal = signals.next().await;
+            Some((signal, signals))
+        })
     }
 }
 

@@ -1,5 +1,5 @@
-//! The whole run, simulated: workflow, pace, ledger protocol and retries against a modelled portal and network, on a
-//! clock that jumps from event to event. Seeded: `SEED=17 cargo test --test simulation` replays one,
+//! The whole run, simulated: the very loop that ships (`run::drive`), with workflow and pace, against a modelled portal,
+//! network and ledger, on a clock that jumps from event to event. Seeded: `SEED=17 cargo test --test simulation` replays one,
 //! `SEEDS=1000000 cargo test --release --test simulation` runs many.
 //!
 //! In a simulated day anything goes wrong: answers are lost before and after their effect, requests arrive after their
@@ -11,25 +11,36 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unchecked_time_subtraction,
-    clippy::too_many_arguments,
     reason = "a test that cannot go on says so by failing"
 )]
 
 use std::{
+    cell::RefCell,
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
+    pin::pin,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
+use futures::channel::oneshot;
 use jiff::Timestamp;
 use onboard::{
-    attempt::Ending,
+    attempt::{Ending, Held, LetGo, Mail},
+    audience::{Audience, Standing},
+    ledger::{AttemptId, Intended, Intent, LedgerError},
     outcome::Outcome,
-    pace::{self, Kind, Limiter, Limits, Moment, Pace, Permit, Rate, Reaction, RecentUse, Refusal},
+    pace::{Limiter, Limits, Moment, Pace, Rate, RecentUse, Refusal},
+    plan::Plan,
     portal::{ErrorBody, Fault, LinkAnswer, Loss, Page, Person, PersonStatus},
     roster::{Row, RowState},
+    run::{
+        Observer,
+        drive::{Addressed, Clock, Drive, Record, Wire},
+    },
+    signals::Signal,
     user::{EmployeeType, UserId},
-    workflow::{Call, Closed, Halt, Job, Policy, Stamp},
+    workflow::{Closed, Job, Letter, Policy, Stamp},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -54,54 +65,67 @@ struct Weather {
     kills: u32,
 }
 
-/// What the ledger holds: the durable truth of this world.
+/// What the ledger holds of a user: the durable truth of this world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
+enum Entry {
     Intent,
     Sent,
     Unknown,
 }
 
-#[derive(Debug)]
+/// What happens next to something that is under way.
 enum Event {
     Competitor,
     /// A request reaches the portal; nobody may be waiting for it any more.
     Arrival {
-        life: u32,
         request: u64,
         about: About,
     },
-    /// An answer, or the certainty that there is none, reaches the process.
+    /// An answer, or the certainty that there is none, reaches whoever waits.
     Landing {
-        life: u32,
         request: u64,
     },
     /// Intents are on disk.
     Recorded {
         life: u32,
-        rows: Vec<u32>,
+        intents: Vec<Intent>,
+        done: oneshot::Sender<Vec<Intended>>,
+    },
+    /// A reservation is on disk.
+    Reserved {
+        life: u32,
+        upto: u64,
+        done: oneshot::Sender<()>,
+    },
+    /// Endings are on disk, or not: the process may die before.
+    Concluded {
+        life: u32,
+        attempt: i64,
+        entry: Option<Entry>,
     },
 }
 
 #[derive(Debug, Clone, Copy)]
 enum About {
-    Call(Call),
-    Write(u32, UserId),
+    Link,
+    Page(u64),
+    Account(UserId),
+    Write(UserId),
 }
 
-/// A request of the process that lives.
-struct Flight {
-    permit: Permit,
-    about: About,
-    result: Option<Reply>,
-}
-
+/// What a portal answers.
 #[derive(Debug, Clone)]
-enum Reply {
-    Link(Result<LinkAnswer, Fault>),
-    Page(Result<Page, Fault>),
-    Account(Result<Person, Fault>),
-    Write(Result<(), Fault>),
+enum Answer {
+    Link(LinkAnswer),
+    Page(Page),
+    Account(Person),
+    Accepted,
+}
+
+/// A request of a process, which waits for its answer.
+struct Flight {
+    answer: oneshot::Sender<Result<Answer, Fault>>,
+    result: Option<Result<Answer, Fault>>,
 }
 
 struct World {
@@ -118,8 +142,17 @@ struct World {
     log: VecDeque<Duration>,
     messages: BTreeMap<UserId, u32>,
     own_refusals: u32,
-    ledger: HashMap<UserId, Held>,
+    ledger: HashMap<UserId, Entry>,
+    attempts: HashMap<i64, UserId>,
+    flights: HashMap<u64, Flight>,
     life: u32,
+    /// When this life began.
+    born: Duration,
+    /// Requests of this life that left, and those of which the ledger knows.
+    left: u64,
+    reserved: u64,
+    /// When the loop wants to be woken.
+    wake: Option<Duration>,
     left_lately: VecDeque<Duration>,
     /// The clock on the wall, which somebody sets between any two events, by years.
     wall: Timestamp,
@@ -158,7 +191,13 @@ impl World {
             messages: BTreeMap::new(),
             own_refusals: 0,
             ledger: HashMap::new(),
+            attempts: HashMap::new(),
+            flights: HashMap::new(),
             life: 0,
+            born: Duration::ZERO,
+            left: 0,
+            reserved: 0,
+            wake: None,
             left_lately: VecDeque::new(),
             wall: Timestamp::from_second(1_800_000_000).expect("a time"),
             random,
@@ -226,225 +265,75 @@ impl World {
     }
 
     /// A request arrives: what it does, and what is answered.
-    fn arrive(&mut self, about: About) -> Reply {
-        let admitted = self.admitted();
-        let unlucky = self.chance(self.weather.faults);
-        match about {
-            About::Write(_, user) => {
-                if !admitted {
-                    return Reply::Write(Err(Self::refused()));
-                }
-                let fault = unlucky.then(|| self.misfortune());
-                // A refusal has no effect; whatever else goes wrong may go wrong before or after it.
-                let refused = matches!(fault, Some(Fault::Refused(_)));
-                if fault.is_none() || (!refused && self.random.random_range(0..2) == 0) {
-                    *self.messages.entry(user).or_default() += 1;
-                }
-                Reply::Write(fault.map_or(Ok(()), Err))
-            }
-            About::Call(call) => {
-                let fault = if admitted { unlucky.then(|| self.misfortune()) } else { Some(Self::refused()) };
-                match call {
-                    Call::Link(_) => Reply::Link(fault.map_or(Ok(LinkAnswer::NotPermitted), Err)),
-                    Call::Page(start) => {
-                        let accounts: Vec<Person> = self
-                            .users
-                            .iter()
-                            .skip(usize::try_from(start).expect("small"))
-                            .take(100)
-                            .map(|(user, _)| self.account(*user))
-                            .collect();
-                        let page = Page { total: ROWS as u64, entries: accounts.len(), people: accounts };
-                        Reply::Page(fault.map_or(Ok(page), Err))
-                    }
-                    Call::Account(row) | Call::Person(row) => {
-                        let account = self.account(self.users[row as usize].0);
-                        Reply::Account(fault.map_or(Ok(account), Err))
-                    }
-                    Call::Tenant => unreachable!("nothing is signed here"),
-                }
+    fn arrive(&mut self, about: About) -> Result<Answer, Fault> {
+        if !self.admitted() {
+            return Err(Self::refused());
+        }
+        let fault = self.chance(self.weather.faults).then(|| self.misfortune());
+        if let About::Write(user) = about {
+            // A refusal has no effect; whatever else goes wrong may go wrong before or after it.
+            let refused = matches!(fault, Some(Fault::Refused(_)));
+            if fault.is_none() || (!refused && self.random.random_range(0..2) == 0) {
+                assert!(self.ledger.contains_key(&user), "seed {}: a message without a durable intent", self.seed);
+                *self.messages.entry(user).or_default() += 1;
             }
         }
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        Ok(match about {
+            About::Write(_) => Answer::Accepted,
+            About::Link => Answer::Link(LinkAnswer::NotPermitted),
+            About::Page(start) => {
+                let start = usize::try_from(start).expect("small");
+                let people: Vec<_> =
+                    self.users.iter().skip(start).take(100).map(|(user, _)| self.account(*user)).collect();
+                Answer::Page(Page { total: ROWS as u64, entries: people.len(), people })
+            }
+            About::Account(user) => Answer::Account(self.account(user)),
+        })
     }
 
-    fn stamp(&self, born: Duration) -> Stamp {
-        Stamp { now: Moment::START + (self.now - born), wall: self.wall + self.now }
-    }
-
-    /// One life of the process: from its start to its end, or to a kill. `true` where it ended.
-    fn live(&mut self, rows: &[Row], last: bool) -> bool {
-        self.life += 1;
-        let life = self.life;
-        // Recovery: an intent without outcome may have been sent.
-        for held in self.ledger.values_mut() {
-            if *held == Held::Intent {
-                *held = Held::Unknown;
-            }
-        }
-        let born = self.now;
-        let earlier = |user: UserId| {
-            let at = Timestamp::UNIX_EPOCH;
-            Ok::<_, std::convert::Infallible>(match self.ledger.get(&user) {
-                Some(Held::Sent) => Some(onboard::attempt::Held::Sent { at, run: "r".into() }),
-                Some(Held::Unknown | Held::Intent) => {
-                    Some(onboard::attempt::Held::Unknown { at, run: "r".into(), why: "w".into() })
-                }
-                None => None,
-            })
-        };
-        let policy = Policy {
-            retries: 5,
-            outage: Duration::from_secs(120),
-            limit: None,
-            daily_left: 10_000,
-            wait: None,
-            refresh: self.seed.is_multiple_of(7),
-            needs_tenant: false,
-            seed: self.seed + u64::from(life),
-        };
-        let mut job = Job::new(rows, policy, |_| false, earlier, self.stamp(born)).expect("infallible");
-        let recent: Vec<RecentUse> = self
-            .left_lately
-            .iter()
-            // What was on its way when its sender died may still arrive: its age counts from the longest way.
-            .map(|left| RecentUse { age: (self.now - *left).saturating_sub(TIMEOUT + ms(1600)), count: 1 })
-            .collect();
-        let limits = Limits {
-            rate: Rate { requests: u32::try_from(self.limit).expect("small"), window: self.window },
-            max_reads: 50,
-            max_writes: 15,
-            hold_off: ms(12),
-            spike: None,
-        };
-        let mut pace = Pace::new(limits, &recent, self.seed);
-        let mut flights: HashMap<u64, Flight> = HashMap::new();
-        let mut batches: HashMap<u32, Permit> = HashMap::new();
-        for steps in 0.. {
-            assert!(steps < 2_000_000, "seed {}: the run does not end", self.seed);
-            let stamp = self.stamp(born);
-            job.tick(stamp);
-            let wait = self.let_out(life, stamp, &mut job, &mut pace, &mut flights, &mut batches);
-            job.drop_ready(stamp);
-            if job.is_finished() && flights.is_empty() && batches.is_empty() {
-                job.conclude(stamp);
-                self.judge(&job, rows, last);
-                return job.halted().is_none() && !matches!(job.closed(), Some(Closed::PortalsDaily(_)));
-            }
-            // What is due already waits for the pacer, and is asked again when that says so.
-            let due_later = job.wake().filter(|at| *at > stamp.now);
-            let wake = [due_later, wait].into_iter().flatten().min().map(|moment| born + moment.since_start());
-            let event = self.queue.peek().map(|Reverse((at, _))| *at);
-            self.now = match (wake, event) {
-                (Some(wake), Some(event)) => wake.min(event).max(self.now),
-                (Some(one), None) | (None, Some(one)) => one.max(self.now),
-                (None, None) => panic!("seed {}: the run waits for nothing", self.seed),
-            };
-            if self.chance(self.weather.kills) {
-                self.wall = Timestamp::from_second(self.random.random_range(1..4_000_000_000)).expect("a time");
-            }
-            if !last && self.chance(self.weather.kills) {
-                // Killed: what waited for the disk may be there or not; what is under way stays under way.
-                for row in batches.keys() {
-                    if self.random.random_range(0..2) == 0 {
-                        self.ledger.insert(self.users[*row as usize].0, Held::Intent);
-                    }
-                }
-                return false;
-            }
-            while let Some(Reverse((at, id))) = self.queue.peek().copied().filter(|Reverse((at, _))| *at <= self.now) {
-                self.queue.pop();
-                let event = self.events.remove(&id).expect("an event");
-                self.happen(event, at, born, &mut job, &mut pace, &mut flights, &mut batches);
-            }
-        }
-        unreachable!("the loop ends in itself")
-    }
-
-    fn let_out(
-        &mut self,
-        life: u32,
-        stamp: Stamp,
-        job: &mut Job<'_>,
-        pace: &mut Pace,
-        flights: &mut HashMap<u64, Flight>,
-        batches: &mut HashMap<u32, Permit>,
-    ) -> Option<Moment> {
-        let mut wait = None;
-        let mut rows = Vec::new();
-        while job.wants_write(stamp.now) {
-            match pace.admit(Kind::Write, stamp.now) {
-                Ok(permit) => {
-                    let row = job.take_write().expect("it wanted one");
-                    rows.push(row);
-                    batches.insert(row, permit);
-                }
-                Err(refused) => {
-                    wait = refused.until;
-                    break;
-                }
-            }
-        }
-        if !rows.is_empty() {
-            let synced = self.now + ms(self.random.random_range(0..5));
-            self.at(synced, Event::Recorded { life, rows });
-        }
-        while let Some(call) = job.peek_read(stamp.now) {
-            match pace.admit(Kind::Read, stamp.now) {
-                Ok(permit) => {
-                    job.take_read(call);
-                    self.leave(life, permit, About::Call(call), flights);
-                }
-                Err(refused) => {
-                    wait = [wait, refused.until].into_iter().flatten().min();
-                    break;
-                }
-            }
-        }
-        wait
+    fn stamp(&self) -> Stamp {
+        Stamp { now: Moment::START + (self.now - self.born), wall: self.wall + self.now }
     }
 
     /// A request leaves: its arrival and its landing are fixed, but for what the portal makes of it.
-    fn leave(&mut self, life: u32, permit: Permit, about: About, flights: &mut HashMap<u64, Flight>) {
+    fn leave(&mut self, about: About) -> oneshot::Receiver<Result<Answer, Fault>> {
+        self.left += 1;
+        assert!(self.left <= self.reserved, "seed {}: a request of which the ledger knows nothing", self.seed);
         self.next += 1;
         let request = self.next;
-        let gone = self.weather.gone.is_some_and(|(from, to)| (from..to).contains(&self.now));
-        if gone {
-            let fault = Fault::NotSent { why: "Connection refused".to_owned(), for_good: false };
-            let result = Some(match about {
-                About::Write(..) => Reply::Write(Err(fault)),
-                About::Call(Call::Link(_)) => Reply::Link(Err(fault)),
-                About::Call(Call::Page(_)) => Reply::Page(Err(fault)),
-                About::Call(_) => Reply::Account(Err(fault)),
-            });
-            flights.insert(request, Flight { permit, about, result });
-            self.at(self.now + ms(1), Event::Landing { life, request });
-            return;
+        let (answer, answered) = oneshot::channel();
+        if self.weather.gone.is_some_and(|(from, to)| (from..to).contains(&self.now)) {
+            let result = Some(Err(Fault::NotSent { why: "Connection refused".to_owned(), for_good: false }));
+            self.flights.insert(request, Flight { answer, result });
+            self.at(self.now + ms(1), Event::Landing { request });
+            return answered;
+        }
+        if let About::Write(user) = about {
+            assert_eq!(
+                self.ledger.get(&user),
+                Some(&Entry::Intent),
+                "seed {}: it leaves without its intent",
+                self.seed
+            );
         }
         self.left_lately.push_back(self.now);
         while self.left_lately.front().is_some_and(|left| *left + self.window + TIMEOUT * 2 < self.now) {
             self.left_lately.pop_front();
         }
-        flights.insert(request, Flight { permit, about, result: None });
+        self.flights.insert(request, Flight { answer, result: None });
         // One in fifty takes longer than anybody waits, and arrives all the same.
         let slow = if self.chance(20.min(self.weather.faults)) { TIMEOUT } else { Duration::ZERO };
         let arrives = self.now + self.delay() + slow;
-        self.at(arrives, Event::Arrival { life, request, about });
-        let given_up = self.now + TIMEOUT;
-        self.at(given_up, Event::Landing { life, request });
+        self.at(arrives, Event::Arrival { request, about });
+        self.at(self.now + TIMEOUT, Event::Landing { request });
+        answered
     }
 
-    fn happen(
-        &mut self,
-        event: Event,
-        at: Duration,
-        born: Duration,
-        job: &mut Job<'_>,
-        pace: &mut Pace,
-        flights: &mut HashMap<u64, Flight>,
-        batches: &mut HashMap<u32, Permit>,
-    ) {
+    fn happen(&mut self, event: Event, at: Duration) {
         self.now = self.now.max(at);
-        let stamp = self.stamp(born);
         match event {
             Event::Competitor => {
                 let _place = self.admitted();
@@ -452,74 +341,75 @@ impl World {
                     self.at(self.now + every, Event::Competitor);
                 }
             }
-            Event::Arrival { life, request, about } => {
-                let reply = self.arrive(about);
-                if let Some(flight) = flights.get_mut(&request).filter(|_| life == self.life) {
-                    flight.result = Some(reply);
-                    let back = self.delay();
-                    self.at(self.now + back, Event::Landing { life, request });
+            Event::Arrival { request, about } => {
+                let result = self.arrive(about);
+                let back = self.now + self.delay();
+                // Whoever died or gave up waits no more; what it did was done all the same.
+                if let Some(flight) = self.flights.get_mut(&request) {
+                    flight.result = Some(result);
+                    self.at(back, Event::Landing { request });
                 }
             }
-            Event::Landing { life, request } if life == self.life => {
-                let Some(flight) = flights.remove(&request) else { return };
-                let result = flight.result.unwrap_or_else(|| {
-                    let fault = Fault::Lost(Loss::TimedOut);
-                    match flight.about {
-                        About::Write(..) => Reply::Write(Err(fault)),
-                        About::Call(Call::Link(_)) => Reply::Link(Err(fault)),
-                        About::Call(Call::Page(_)) => Reply::Page(Err(fault)),
-                        About::Call(_) => Reply::Account(Err(fault)),
-                    }
-                });
-                self.land(flight.permit, flight.about, result, stamp, job, pace);
-            }
-            Event::Landing { .. } => {}
-            Event::Recorded { life, rows } if life == self.life => {
-                for row in rows {
-                    let permit = batches.remove(&row).expect("a permit");
-                    let user = self.users[row as usize].0;
-                    assert!(!self.ledger.contains_key(&user), "seed {}: an intent for a user who is held", self.seed);
-                    if job.halted().is_some() {
-                        pace.settle(permit, pace::Ending::NeverLeft, stamp.now);
-                        let _not_sent = job.not_left(row);
-                        continue;
-                    }
-                    self.ledger.insert(user, Held::Intent);
-                    self.leave(life, permit, About::Write(row, user), flights);
+            Event::Landing { request } => {
+                let Some(flight) = self.flights.remove(&request) else { return };
+                let result = flight.result.unwrap_or(Err(Fault::Lost(Loss::TimedOut)));
+                if let Err(Fault::Refused(refusal)) = &result {
+                    self.own_refusals += u32::from(refusal.limiter == Limiter::Window && !flight.answer.is_canceled());
                 }
+                drop(flight.answer.send(result));
             }
-            Event::Recorded { .. } => {}
+            Event::Recorded { life, intents, done } if life == self.life => {
+                let intended = intents.iter().map(|intent| self.record(intent)).collect();
+                drop(done.send(intended));
+            }
+            Event::Reserved { life, upto, done } if life == self.life => {
+                self.reserved = upto;
+                let _whoever_asked_may_be_gone = done.send(());
+            }
+            Event::Concluded { life, attempt, entry } if life == self.life => self.conclude(attempt, entry),
+            Event::Recorded { .. } | Event::Reserved { .. } | Event::Concluded { .. } => {}
         }
     }
 
-    fn land(&mut self, permit: Permit, about: About, reply: Reply, stamp: Stamp, job: &mut Job<'_>, pace: &mut Pace) {
-        let fault = match &reply {
-            Reply::Link(result) => result.as_ref().err(),
-            Reply::Page(result) => result.as_ref().err(),
-            Reply::Account(result) => result.as_ref().err(),
-            Reply::Write(result) => result.as_ref().err(),
-        };
-        if let Some(Fault::Refused(refusal)) = fault {
-            self.own_refusals += u32::from(refusal.limiter == Limiter::Window);
-        }
-        match pace.settle(permit, Fault::for_the_limits(fault), stamp.now) {
-            Reaction::None => {}
-            Reaction::DailyLimit { retry_after } => job.close(Closed::PortalsDaily(retry_after)),
-            Reaction::TooBusy { come_back_after } => job.halt(Halt::TooBusy { come_back_after }),
-        }
-        match (about, reply) {
-            (About::Call(Call::Link(kind)), Reply::Link(result)) => job.link_came(kind, result, stamp),
-            (About::Call(Call::Page(start)), Reply::Page(result)) => job.page_came(start, result, stamp),
-            (About::Call(Call::Account(row)), Reply::Account(result)) => job.account_came(row, result, stamp),
-            (About::Write(row, user), Reply::Write(result)) => {
-                match job.write_came(row, &result, stamp) {
-                    Ending::Sent => self.ledger.insert(user, Held::Sent),
-                    Ending::Unknown { .. } => self.ledger.insert(user, Held::Unknown),
-                    Ending::NoEffect { .. } => self.ledger.remove(&user),
-                };
+    /// Killed: what waited for the disk may be there or not; what is under way stays under way.
+    fn die(&mut self) {
+        let mut waiting: Vec<u64> = self.events.keys().copied().collect();
+        waiting.sort_unstable();
+        for id in waiting {
+            let there = self.random.random_range(0..2) == 0;
+            match self.events.get(&id) {
+                Some(Event::Recorded { life, intents, .. }) if *life == self.life && there => {
+                    for user in intents.iter().map(|intent| UserId::from_bytes(intent.subject)).collect::<Vec<_>>() {
+                        self.ledger.entry(user).or_insert(Entry::Intent);
+                    }
+                }
+                Some(Event::Concluded { life, attempt, entry }) if *life == self.life && there => {
+                    let (attempt, entry) = (*attempt, *entry);
+                    self.conclude(attempt, entry);
+                }
+                _ => {}
             }
-            other => panic!("seed {}: {other:?}", self.seed),
         }
+    }
+
+    fn record(&mut self, intent: &Intent) -> Intended {
+        let user = UserId::from_bytes(intent.subject);
+        if let Some(entry) = self.ledger.get(&user) {
+            return Intended::Held(held(*entry));
+        }
+        self.ledger.insert(user, Entry::Intent);
+        self.next += 1;
+        let attempt = i64::try_from(self.next).expect("small");
+        self.attempts.insert(attempt, user);
+        Intended::Open(AttemptId::new(attempt))
+    }
+
+    fn conclude(&mut self, attempt: i64, entry: Option<Entry>) {
+        let user = self.attempts.remove(&attempt).expect("an attempt");
+        match entry {
+            Some(entry) => self.ledger.insert(user, entry),
+            None => self.ledger.remove(&user),
+        };
     }
 
     /// What must hold whenever a run has come to its end.
@@ -548,9 +438,258 @@ impl World {
     }
 }
 
+fn held(entry: Entry) -> Held {
+    let (at, run) = (Timestamp::UNIX_EPOCH, "r".into());
+    match entry {
+        Entry::Sent => Held::Sent { at, run },
+        Entry::Unknown | Entry::Intent => Held::Unknown { at, run, why: "w".into() },
+    }
+}
+
+/// The outside of the loop: portal, ledger and clock of this world.
+struct Outside<'w> {
+    world: &'w RefCell<World>,
+    rows: &'w [Row],
+}
+
+impl Outside<'_> {
+    async fn ask(&self, about: About) -> Result<Answer, Fault> {
+        let answered = self.world.borrow_mut().leave(about);
+        answered.await.unwrap_or(Err(Fault::Lost(Loss::Broke)))
+    }
+}
+
+impl Wire for Outside<'_> {
+    async fn link(&self, _: EmployeeType) -> Result<LinkAnswer, Fault> {
+        let Answer::Link(answer) = self.ask(About::Link).await? else { panic!("another answer") };
+        Ok(answer)
+    }
+
+    async fn page(&self, start: u64) -> Result<Page, Fault> {
+        let Answer::Page(page) = self.ask(About::Page(start)).await? else { panic!("another answer") };
+        Ok(page)
+    }
+
+    async fn account(&self, user: UserId) -> Result<Person, Fault> {
+        let Answer::Account(account) = self.ask(About::Account(user)).await? else { panic!("another answer") };
+        Ok(account)
+    }
+
+    async fn person(&self, row: u32) -> Result<Person, Fault> {
+        self.account(self.rows[row as usize].user.expect("a user")).await
+    }
+
+    async fn tenant(&self) -> Result<i64, Fault> {
+        unreachable!("nothing is signed here")
+    }
+
+    fn address(&self, letter: &Letter, users: &[Option<UserId>], _: Option<i64>, _: Stamp) -> Addressed {
+        assert_eq!((letter.rows.len(), users.len()), (1, 1));
+        Addressed::Congratulation { user: users[0].expect("a user"), key: String::new(), own: false }
+    }
+
+    async fn send(&self, addressed: Addressed) -> Result<(), Fault> {
+        let Addressed::Congratulation { user, .. } = addressed else { panic!("another mail") };
+        self.ask(About::Write(user)).await.map(drop)
+    }
+}
+
+impl Record for Outside<'_> {
+    async fn intend(&self, intents: Vec<Intent>) -> Result<Vec<Intended>, LedgerError> {
+        let (done, recorded) = oneshot::channel();
+        {
+            let mut world = self.world.borrow_mut();
+            let (life, synced) = (world.life, world.now + ms(world.random.random_range(0..5)));
+            world.at(synced, Event::Recorded { life, intents, done });
+        }
+        recorded.await.map_err(|_dead| LedgerError::Stopped("dead".into()))
+    }
+
+    fn conclude(&self, attempt: AttemptId, ending: Ending, _: Option<u16>) {
+        let entry = match ending {
+            Ending::Sent => Some(Entry::Sent),
+            Ending::Unknown { .. } => Some(Entry::Unknown),
+            Ending::NoEffect { .. } => None,
+        };
+        let mut world = self.world.borrow_mut();
+        let life = world.life;
+        // In the order in which they were said, before any intent that follows.
+        let now = world.now;
+        world.at(now, Event::Concluded { life, attempt: attempt.number(), entry });
+    }
+
+    async fn reserve(&self, upto: u64) -> Result<(), LedgerError> {
+        let (done, recorded) = oneshot::channel();
+        {
+            let mut world = self.world.borrow_mut();
+            let (life, synced) = (world.life, world.now + ms(world.random.random_range(0..5)));
+            world.at(synced, Event::Reserved { life, upto, done });
+        }
+        recorded.await.map_err(|_dead| LedgerError::Stopped("dead".into()))
+    }
+}
+
+impl Clock for Outside<'_> {
+    fn stamp(&self) -> Stamp {
+        self.world.borrow().stamp()
+    }
+
+    async fn until(&self, moment: Option<Moment>) {
+        let at = moment.map(|moment| self.world.borrow().born + moment.since_start());
+        std::future::poll_fn(|_| {
+            let mut world = self.world.borrow_mut();
+            world.wake = at;
+            if at.is_some_and(|at| world.now >= at) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// Nobody watches.
+struct Nobody;
+
+impl Audience for Nobody {
+    fn say(&mut self, _: &str) {}
+    fn show(&mut self, _: &Standing, _: Duration) {}
+    fn finish(&mut self) {}
+}
+
+/// One life of the process: from its start to its end, or to a kill. `true` where it ended.
+fn live(world: &RefCell<World>, rows: &[Row], last: bool) -> bool {
+    let outside = Outside { world, rows };
+    let (plan, policy, limits, recent, seed, stamp) = {
+        let mut world = world.borrow_mut();
+        world.life += 1;
+        (world.born, world.left, world.reserved, world.wake) = (world.now, 0, 0, None);
+        // Whoever waited died; what is under way stays under way.
+        world.flights.clear();
+        // Recovery: an intent without outcome may have been sent.
+        world.ledger.values_mut().filter(|entry| **entry == Entry::Intent).for_each(|entry| *entry = Entry::Unknown);
+        world.attempts.clear();
+        let plan = Plan::decide(
+            Mail::Congratulation,
+            rows,
+            |_| false,
+            LetGo::default(),
+            |subjects, found| {
+                for (place, subject) in subjects.enumerate() {
+                    if let Some(entry) = world.ledger.get(&UserId::from_bytes(subject)) {
+                        found(place, held(*entry));
+                    }
+                }
+                Ok::<_, std::convert::Infallible>(())
+            },
+        )
+        .expect("infallible");
+        let policy = Policy {
+            mail: Mail::Congratulation,
+            again: false,
+            max_unknown: 5,
+            retries: 5,
+            outage: Duration::from_secs(120),
+            limit: None,
+            daily_left: 10_000,
+            wait: None,
+            refresh: world.seed.is_multiple_of(7),
+            needs_tenant: false,
+            seed: world.seed + u64::from(world.life),
+        };
+        // What was on its way when its sender died may still arrive: its age counts from the longest way.
+        let recent: Vec<RecentUse> = world
+            .left_lately
+            .iter()
+            .map(|left| RecentUse { age: (world.now - *left).saturating_sub(TIMEOUT + ms(1600)), count: 1 })
+            .collect();
+        let limits = Limits {
+            rate: Rate { requests: u32::try_from(world.limit).expect("small"), window: world.window },
+            max_reads: 50,
+            max_writes: 15,
+            hold_off: ms(12),
+            spike: None,
+        };
+        (plan, policy, limits, recent, world.seed, world.stamp())
+    };
+    let mut job = Job::new(rows, plan, policy, stamp);
+    let mut pace = Pace::new(limits, &recent, seed);
+    let mut nobody = Nobody;
+    let mut observer = Observer::new(&mut nobody, Mail::Congratulation, limits.rate, None);
+    let mut signals = futures::stream::pending::<Signal>();
+    let drive = Drive {
+        job: &mut job,
+        pace: &mut pace,
+        wire: &outside,
+        record: &outside,
+        clock: &outside,
+        observer: &mut observer,
+        mail: Mail::Congratulation,
+        let_go: LetGo::default(),
+        tenant: None,
+    };
+    if !turn(world, pin!(drive.run(&mut signals)), last) {
+        return false;
+    }
+    job.conclude(outside.stamp());
+    // What the last group holds is written before the file is closed.
+    settle(world);
+    world.borrow().judge(&job, rows, last);
+    job.halted().is_none() && !matches!(job.closed(), Some(Closed::PortalsDaily(_)))
+}
+
+/// Turns the world until the loop has come to its end; `false` where it was killed.
+fn turn(world: &RefCell<World>, mut run: std::pin::Pin<&mut impl Future<Output = Option<Signal>>>, last: bool) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    for steps in 0.. {
+        let seed = world.borrow().seed;
+        assert!(steps < 2_000_000, "seed {seed}: the run does not end");
+        if run.as_mut().poll(&mut context).is_ready() {
+            return true;
+        }
+        let mut world = world.borrow_mut();
+        let event = world.queue.peek().map(|Reverse((at, _))| *at);
+        world.now = match (world.wake, event) {
+            (Some(wake), Some(event)) => wake.min(event).max(world.now),
+            (Some(one), None) | (None, Some(one)) => one.max(world.now),
+            (None, None) => panic!("seed {seed}: the run waits for nothing"),
+        };
+        let kills = world.weather.kills;
+        if world.chance(kills) {
+            world.wall = Timestamp::from_second(world.random.random_range(1..4_000_000_000)).expect("a time");
+        }
+        if !last && world.chance(kills) {
+            world.die();
+            return false;
+        }
+        let now = world.now;
+        while let Some(Reverse((at, id))) = world.queue.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+            world.queue.pop();
+            let event = world.events.remove(&id).expect("an event");
+            world.happen(event, at);
+        }
+    }
+    unreachable!("the loop ends in itself")
+}
+
+/// Has everything written that was said.
+fn settle(world: &RefCell<World>) {
+    let mut world = world.borrow_mut();
+    let concluded: Vec<_> = world
+        .events
+        .iter()
+        .filter_map(|(id, event)| match event {
+            Event::Concluded { life, attempt, entry } if *life == world.life => Some((*id, *attempt, *entry)),
+            _ => None,
+        })
+        .collect();
+    for (id, attempt, entry) in concluded {
+        world.conclude(attempt, entry);
+        world.events.insert(id, Event::Competitor);
+    }
+}
+
 fn simulate(seed: u64) {
-    let mut world = World::new(seed);
+    let world = RefCell::new(World::new(seed));
     let rows: Vec<Row> = world
+        .borrow()
         .users
         .iter()
         .map(|(user, _)| Row {
@@ -561,23 +700,32 @@ fn simulate(seed: u64) {
             previous: None,
         })
         .collect();
-    if world.weather.competitor.is_some() {
-        world.at(ms(1), Event::Competitor);
+    {
+        let mut world = world.borrow_mut();
+        if world.weather.competitor.is_some() {
+            world.at(ms(1), Event::Competitor);
+        }
     }
     for _ in 0..20 {
-        if world.live(&rows, false) {
+        if live(&world, &rows, false) {
             break;
         }
         // Whoever runs it again does so a moment later.
-        world.now += ms(world.random.random_range(0..2000));
+        let mut world = world.borrow_mut();
+        let pause = ms(world.random.random_range(0..2000));
+        world.now += pause;
     }
-    let (calm, own_refusals) = (world.weather.faults == 0 && world.weather.competitor.is_none(), world.own_refusals);
-    assert!(!calm || own_refusals == 0, "seed {seed}: {own_refusals} refusals alone on the account");
-    // A calm day: the job is done, and what is under way from dead lives arrives.
-    world.weather = Weather { faults: 0, latency_ms: 50, competitor: None, gone: None, kills: 0 };
-    world.now += Duration::from_secs(1800);
-    assert!(world.live(&rows, true), "seed {seed}: the last run did not come to its end");
-    assert!(world.messages.values().all(|count| *count <= 1), "seed {seed}: somebody got two messages");
+    {
+        let mut world = world.borrow_mut();
+        let calm = world.weather.faults == 0 && world.weather.competitor.is_none();
+        let refusals = world.own_refusals;
+        assert!(!calm || refusals == 0, "seed {seed}: {refusals} refusals alone on the account");
+        // A calm day: the job is done, and what is under way from dead lives arrives.
+        world.weather = Weather { faults: 0, latency_ms: 50, competitor: None, gone: None, kills: 0 };
+        world.now += Duration::from_secs(1800);
+    }
+    assert!(live(&world, &rows, true), "seed {seed}: the last run did not come to its end");
+    assert!(world.borrow().messages.values().all(|count| *count <= 1), "seed {seed}: somebody got two messages");
 }
 
 #[test]

@@ -208,6 +208,15 @@ pub struct InviteArgs {
     /// Don't ask before sending
     #[arg(long)]
     pub yes: bool,
+    /// What happens in trouble.
+    #[command(flatten)]
+    pub retries: RetryArgs,
+    /// What is no success.
+    #[command(flatten)]
+    pub failing: FailArgs,
+    /// What is written besides the results.
+    #[command(flatten)]
+    pub reports: ReportArgs,
 }
 
 /// `onboard export`.
@@ -341,12 +350,21 @@ pub struct RunArgs {
     /// What happens in trouble.
     #[command(flatten)]
     pub retries: RetryArgs,
+    /// Who is waited for.
+    #[command(flatten)]
+    pub waiting: WaitArgs,
     /// The durable record.
     #[command(flatten)]
     pub ledger: LedgerArgs,
     /// Which rows.
     #[command(flatten)]
     pub selection: SelectionArgs,
+    /// What is no success.
+    #[command(flatten)]
+    pub failing: FailArgs,
+    /// Leave invite_link empty in the results
+    #[arg(long, help_heading = "Output")]
+    pub no_links: bool,
     /// What is written besides the results.
     #[command(flatten)]
     pub reports: ReportArgs,
@@ -390,6 +408,16 @@ pub struct RetryArgs {
     /// How long a portal that answered before may be gone
     #[arg(long, value_name = "DURATION", default_value = "2min")]
     pub outage: Finite,
+    /// After so many messages in a row that may have been sent, stop to think: a question must be answered, then one
+    /// message leaves alone
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub max_unknown: u32,
+}
+
+/// Who is waited for.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Waiting")]
+pub struct WaitArgs {
     /// Keep checking users who are not active yet, for so long
     #[arg(long, value_name = "DURATION")]
     pub wait: Option<Finite>,
@@ -408,10 +436,16 @@ pub struct SelectionArgs {
     /// Ask for the status of settled rows too
     #[arg(long)]
     pub refresh: bool,
+}
+
+/// What is no success.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Rows")]
+pub struct FailArgs {
     /// Any invalid row stops the run before the first request
     #[arg(long)]
     pub strict: bool,
-    /// Which outcomes make the exit status 1; no_link may be added
+    /// Which outcomes make the exit status 1; no_link, and empty (a roster without rows) may be added
     #[arg(long, value_name = "LIST", default_value = "failed,rejected,unknown,invalid")]
     pub fail_on: FailOn,
 }
@@ -420,9 +454,6 @@ pub struct SelectionArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub struct ReportArgs {
-    /// Leave invite_link empty in the results
-    #[arg(long)]
-    pub no_links: bool,
     /// HTML page about the run
     #[arg(long, value_name = "PATH")]
     pub report: Option<PathBuf>,
@@ -445,30 +476,27 @@ pub struct ReportArgs {
 pub struct PlanArgs {
     /// CSV with user_id (or email) and employee_type; `-` is standard input
     pub roster: Source,
-    /// The portal whose records count
-    #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
-    pub portal: Option<PortalAddress>,
     /// So many users the portal has, where that is known
     #[arg(long, value_name = "N")]
     pub portal_users: Option<u64>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
-    /// Plan to send again where it may have been sent
-    #[arg(long)]
-    pub retry_unknown: bool,
-    /// Plan to send again where it was sent
-    #[arg(long)]
-    pub resend: bool,
-    /// Congratulate at most so many people
-    #[arg(long, value_name = "N")]
-    pub limit: Option<u64>,
+    /// The portal whose records count, and the key whose account's writes do.
+    #[command(flatten)]
+    pub portal: PortalArgs,
+    /// What would be sent.
+    #[command(flatten)]
+    pub congratulation: CongratulationArgs,
     /// The portal's limits.
     #[command(flatten)]
     pub limits: LimitArgs,
     /// The durable record.
     #[command(flatten)]
     pub ledger: LedgerArgs,
+    /// Which rows.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
 }
 
 /// `onboard check`.

@@ -1,104 +1,186 @@
 //! From what was typed to the settings of a run.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use super::{InviteArgs, LedgerArgs, LimitArgs, PortalArgs, Provenance, RunArgs, Setting};
+use super::{
+    Command, CongratulationArgs, FailArgs, InviteArgs, LedgerArgs, LimitArgs, Parsed, PlanArgs, PortalArgs, Provenance,
+    ReportArgs, RetryArgs, SelectionArgs, Setting,
+};
 use crate::{
     attempt::Mail,
+    display::shell_word,
     outcome::Outcome,
     pace::Limits,
+    roster::Source,
+    secret::masked_value,
     settings::{
-        Again, FailOn, KeySource, LedgerSettings, PortalSettings, Selection, Sending, Settings, Sinks, Trouble,
+        Again, FailOn, GitHub, KeySource, LedgerSettings, PortalSettings, Selection, Sending, Settings, Sinks, Trouble,
     },
     terminal::ProgressKind,
 };
 
-impl RunArgs {
-    /// The settings of the run; the effective ones tell what a person typed.
-    pub fn settings(&self, effective: &[Setting]) -> Settings {
-        let Self { congratulation, retries, selection, reports, .. } = self;
+impl Parsed {
+    /// The settings of a run, and how its progress is shown, where the command is one.
+    pub fn run(&self) -> Option<(Settings, ProgressKind)> {
+        let ledger = |args: &LedgerArgs| args.settings(&self.settings);
+        let (settings, reports) = match &self.cli.command {
+            Command::Run(args) => {
+                let base = args.congratulation.settings(&args.roster, &args.portal, &args.limits, ledger(&args.ledger));
+                let settings = Settings {
+                    output: args.output.as_ref().map(|target| target.0.clone()),
+                    sandbox: args.sandbox,
+                    trouble: Trouble {
+                        wait: args.waiting.wait.map(|wait| wait.0),
+                        poll: args.waiting.poll.0,
+                        ..args.retries.settings()
+                    },
+                    selection: selection(Some(&args.selection), Some(&args.failing)),
+                    sinks: Sinks { no_links: args.no_links, ..args.reports.settings() },
+                    ..base
+                };
+                (settings, &args.reports)
+            }
+            Command::Invite(args) => (args.settings(ledger(&args.ledger)), &args.reports),
+            _ => return None,
+        };
+        Some((Settings { go_on: self.go_on(&settings), ..settings }, reports.progress))
+    }
+
+    /// The settings of the run that a plan is about.
+    pub fn planned(&self, args: &PlanArgs) -> Settings {
+        let ledger = args.ledger.settings(&self.settings);
+        let base = args.congratulation.settings(&args.roster, &args.portal, &args.limits, ledger);
+        Settings { selection: selection(Some(&args.selection), None), ..base }
+    }
+
+    /// The command that goes on with what is left: what was typed, but for what would send a second message.
+    fn go_on(&self, settings: &Settings) -> Option<String> {
+        if settings.source == Source::Stdin {
+            return None;
+        }
+        let again = ["--resend", "--retry-unknown"];
+        let words = self.words.iter().skip(1).map(|word| word.to_string_lossy());
+        let words: Vec<String> = words
+            .filter(|word| !again.contains(&&**word))
+            // What was typed by mistake is not shown either.
+            .map(|word| shell_word(&masked_value(&word)))
+            .collect();
+        Some(format!("onboard {}", words.join(" ")))
+    }
+}
+
+/// What a run of this mail is told where nothing else is said.
+fn base(mail: Mail, source: &Source, portal: &PortalArgs, limits: &LimitArgs, ledger: LedgerSettings) -> Settings {
+    Settings {
+        mail,
+        source: source.clone(),
+        output: None,
+        sandbox: false,
+        portal: portal.settings(),
+        sending: Sending {
+            key: String::new(),
+            sign_with: None,
+            tenant: None,
+            culture: None,
+            again: Again::default(),
+            limit: None,
+            yes: false,
+        },
+        limits: limits.limits(),
+        daily_writes: limits.daily_writes,
+        trouble: Trouble {
+            retries: 5,
+            outage: Duration::from_secs(120),
+            max_unknown: 5,
+            wait: None,
+            poll: Duration::from_secs(30),
+        },
+        ledger,
+        selection: selection(None, None),
+        sinks: Sinks::default(),
+        go_on: None,
+    }
+}
+
+fn selection(rows: Option<&SelectionArgs>, failing: Option<&FailArgs>) -> Selection {
+    let outcomes = vec![Outcome::Failed, Outcome::Rejected, Outcome::Unknown, Outcome::Invalid];
+    Selection {
+        only: rows.map(|rows| rows.only.clone()).unwrap_or_default(),
+        refresh: rows.is_some_and(|rows| rows.refresh),
+        strict: failing.is_some_and(|failing| failing.strict),
+        fail_on: failing.map_or(FailOn { outcomes, no_link: false, empty: false }, |failing| failing.fail_on.clone()),
+    }
+}
+
+impl CongratulationArgs {
+    fn settings(&self, roster: &Source, portal: &PortalArgs, limits: &LimitArgs, ledger: LedgerSettings) -> Settings {
         Settings {
-            mail: Mail::Congratulation,
-            source: self.roster.clone(),
-            output: self.output.as_ref().map(|target| target.0.clone()),
-            sandbox: self.sandbox,
-            portal: self.portal.settings(),
             sending: Sending {
-                key: congratulation.key.clone(),
-                sign_with: congratulation.sign_with.clone(),
-                tenant: congratulation.tenant,
+                key: self.key.clone(),
+                sign_with: self.sign_with.clone(),
+                tenant: self.tenant,
                 culture: None,
-                again: Again { sent: congratulation.resend, unknown: congratulation.retry_unknown },
-                limit: congratulation.limit,
-                yes: congratulation.yes,
+                again: Again { sent: self.resend, unknown: self.retry_unknown },
+                limit: self.limit,
+                yes: self.yes,
             },
-            limits: self.limits.limits(),
-            daily_writes: self.limits.daily_writes,
-            trouble: Trouble {
-                retries: retries.retries,
-                outage: retries.outage.0,
-                wait: retries.wait.map(|wait| wait.0),
-                poll: retries.poll.0,
-            },
-            ledger: self.ledger.settings(effective),
-            selection: Selection {
-                only: selection.only.clone(),
-                refresh: selection.refresh,
-                strict: selection.strict,
-                fail_on: selection.fail_on.clone(),
-            },
-            sinks: Sinks {
-                no_links: reports.no_links,
-                report: reports.report.clone(),
-                summary_json: reports.summary_json.as_ref().map(|target| target.0.clone()),
-                events: reports.events.clone(),
-                junit: reports.junit.clone(),
-            },
-            progress: reports.progress,
+            ..base(Mail::Congratulation, roster, portal, limits, ledger)
         }
     }
 }
 
 impl InviteArgs {
-    /// The settings of a run that invites; what it has no option for is as `run` has it by default.
-    pub fn settings(&self, effective: &[Setting]) -> Settings {
+    fn settings(&self, ledger: LedgerSettings) -> Settings {
+        let base = base(Mail::Invitation, &self.people, &self.portal, &self.limits, ledger);
         Settings {
-            mail: Mail::Invitation,
-            source: self.people.clone(),
             output: self.output.as_ref().map(|target| target.0.clone()),
-            sandbox: false,
-            portal: self.portal.settings(),
             sending: Sending {
-                key: String::new(),
-                sign_with: None,
-                tenant: None,
                 culture: self.culture.clone(),
                 again: Again { sent: self.resend, unknown: self.retry_unknown },
                 limit: self.limit,
                 yes: self.yes,
+                ..base.sending
             },
-            limits: self.limits.limits(),
-            daily_writes: self.limits.daily_writes,
-            trouble: Trouble {
-                retries: 5,
-                outage: Duration::from_secs(120),
-                wait: None,
-                poll: Duration::from_secs(30),
-            },
-            ledger: self.ledger.settings(effective),
-            selection: Selection {
-                only: Vec::new(),
-                refresh: false,
-                strict: false,
-                fail_on: FailOn {
-                    outcomes: vec![Outcome::Failed, Outcome::Rejected, Outcome::Unknown, Outcome::Invalid],
-                    no_link: false,
-                },
-            },
-            sinks: Sinks::default(),
-            progress: ProgressKind::Auto,
+            trouble: self.retries.settings(),
+            selection: selection(None, Some(&self.failing)),
+            sinks: self.reports.settings(),
+            ..base
         }
     }
+}
+
+impl RetryArgs {
+    fn settings(&self) -> Trouble {
+        Trouble {
+            retries: self.retries,
+            outage: self.outage.0,
+            max_unknown: self.max_unknown,
+            wait: None,
+            poll: Duration::from_secs(30),
+        }
+    }
+}
+
+impl ReportArgs {
+    fn settings(&self) -> Sinks {
+        Sinks {
+            no_links: false,
+            report: self.report.clone(),
+            summary_json: self.summary_json.as_ref().map(|target| target.0.clone()),
+            events: self.events.clone(),
+            junit: self.junit.clone(),
+            github: github(),
+        }
+    }
+}
+
+/// What GitHub Actions asks for, where it runs this or names a file for the job's summary.
+#[expect(clippy::disallowed_methods, reason = "GitHub Actions says so in the environment")]
+fn github() -> Option<GitHub> {
+    let file = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let runs_this = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+    let github = GitHub { runs_this, summary: file("GITHUB_STEP_SUMMARY"), output: file("GITHUB_OUTPUT") };
+    (runs_this || github.summary.is_some()).then_some(github)
 }
 
 impl PortalArgs {
@@ -153,16 +235,12 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
-    use crate::cli::{Command, parse};
+    use crate::cli::parse;
 
     fn settings(words: &[&str]) -> Settings {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
         let parsed = parse(&words).expect("options").expect("settings");
-        match &parsed.cli.command {
-            Command::Run(args) => args.settings(&parsed.settings),
-            Command::Invite(args) => args.settings(&parsed.settings),
-            other => panic!("{other:?} is no run"),
-        }
+        parsed.run().expect("a run").0
     }
 
     #[test]
@@ -170,8 +248,8 @@ mod tests {
         let (run, invite) = (settings(&["onboard", "run", "-"]), settings(&["onboard", "invite", "-"]));
         assert_eq!((run.mail, invite.mail), (Mail::Congratulation, Mail::Invitation));
         let rest = |settings: &Settings| {
-            let Settings { limits, daily_writes, trouble, selection, sinks, progress, ledger, .. } = settings;
-            format!("{limits:?} {daily_writes} {trouble:?} {selection:?} {sinks:?} {progress:?} {ledger:?}")
+            let Settings { limits, daily_writes, trouble, selection, sinks, ledger, .. } = settings;
+            format!("{limits:?} {daily_writes} {trouble:?} {selection:?} {sinks:?} {ledger:?}")
         };
         assert_eq!(rest(&run), rest(&invite));
     }
@@ -191,5 +269,26 @@ mod tests {
             settings(&[&["onboard", "run", "-"], file.as_slice()].concat()).portal.key,
             KeySource::File("key".into())
         );
+    }
+
+    #[test]
+    fn what_goes_on_is_what_was_typed_but_for_what_sends_twice() {
+        let words = [
+            "onboard",
+            "run",
+            "my users.csv",
+            "--sign-with",
+            "mk",
+            "--rate",
+            "150/6s",
+            "--resend",
+            "--yes",
+            "-o",
+            "x.csv",
+        ];
+        let go_on = settings(&words).go_on;
+        let expected = "onboard run 'my users.csv' --sign-with mk --rate 150/6s --yes -o x.csv";
+        assert_eq!(go_on.as_deref(), Some(expected));
+        assert_eq!(settings(&["onboard", "run", "-"]).go_on, None, "nobody can paste what came through a pipe");
     }
 }

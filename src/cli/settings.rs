@@ -135,6 +135,8 @@ pub enum SettingsError {
 /// The command line, with the settings file below it.
 #[derive(Debug)]
 pub struct Parsed {
+    /// What was typed, word by word.
+    pub words: Vec<OsString>,
     /// What was typed and set.
     pub cli: Cli,
     /// The effective settings of the command, with their sources.
@@ -168,7 +170,7 @@ pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::E
         effective(&command, &matches, file.as_ref())
     };
     let cli = Cli::from_arg_matches(&matches)?;
-    Ok(Ok(Parsed { cli, settings }))
+    Ok(Ok(Parsed { words: args.to_vec(), cli, settings }))
 }
 
 /// The command, for which an empty variable is as unset: that is how CI sets what has no value. The help shows no value

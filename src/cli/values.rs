@@ -66,12 +66,14 @@ impl FromStr for FailOn {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut fail_on = Self { outcomes: Vec::new(), no_link: false };
+        let mut fail_on = Self { outcomes: Vec::new(), no_link: false, empty: false };
         for word in text.split(',').map(str::trim).filter(|word| !word.is_empty() && *word != "none") {
             if word == "no_link" {
                 fail_on.no_link = true;
+            } else if word == "empty" {
+                fail_on.empty = true;
             } else {
-                fail_on.outcomes.push(word.parse().map_err(|error| format!("`{word}` is {error}, no_link"))?);
+                fail_on.outcomes.push(word.parse().map_err(|error| format!("`{word}` is {error}, no_link, empty"))?);
             }
         }
         Ok(fail_on)
@@ -137,7 +139,8 @@ mod tests {
     #[test]
     fn fail_on_takes_outcomes_and_no_link() {
         let fail_on: FailOn = "failed, no_link".parse().expect("a list");
-        assert_eq!(fail_on, FailOn { outcomes: vec![Outcome::Failed], no_link: true });
+        assert_eq!(fail_on, FailOn { outcomes: vec![Outcome::Failed], no_link: true, empty: false });
+        assert_eq!("empty".parse(), Ok(FailOn { outcomes: Vec::new(), no_link: false, empty: true }));
         assert!("oops".parse::<FailOn>().is_err());
         assert_eq!("".parse::<FailOn>().map(|fail_on| fail_on.outcomes.len()), Ok(0));
     }

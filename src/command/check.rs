@@ -11,9 +11,7 @@ use crate::{
 
 pub(super) fn execute(args: &CheckArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
     let roster = Roster::read(&args.roster)?;
-    if let Some(warning) = roster.warning() {
-        screen.say(&format!("warning: {warning}"));
-    }
+    roster.said_aloud().for_each(|line| screen.say(&line));
     let format = match args.format {
         CheckFormat::Text => diagnostics::Format::Text { colour: io::stdout().is_terminal() && colour_is_wanted() },
         CheckFormat::Json => diagnostics::Format::Json,

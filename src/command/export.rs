@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Context;
 
-use super::portal_fault;
+use super::portal_fault::portal_fault;
 use crate::{
     access,
     cli::ExportArgs,

@@ -5,10 +5,11 @@ mod doctor;
 mod export;
 mod files;
 mod history;
-mod invite;
 mod packaging;
 mod plan;
+mod portal_fault;
 mod report;
+mod run;
 mod sandbox;
 mod settle;
 
@@ -19,9 +20,7 @@ use std::{
 
 use crate::{
     cli::{self, Command, Parsed},
-    origin::PortalAddress,
-    portal::Fault,
-    roster, run,
+    roster,
     secret::{masked_text, stay_out_of_core_dumps},
     terminal::{Screen, logs},
 };
@@ -101,8 +100,11 @@ impl<W: Write> Write for Out<W> {
 fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
     let quiet = parsed.cli.diagnostics.quiet;
     match &parsed.cli.command {
-        Command::Run(args) => run::run(&args.settings(&parsed.settings), quiet, screen),
-        Command::Plan(args) => plan::execute(args, screen, out),
+        Command::Run(_) | Command::Invite(_) => match parsed.run() {
+            Some((settings, progress)) => run::execute(&settings, progress, quiet, screen),
+            None => Ok(2),
+        },
+        Command::Plan(args) => plan::execute(args, &parsed.planned(args), screen, out),
         Command::Check(args) => check::execute(args, screen, out),
         Command::Template => {
             out.write_all(roster::TEMPLATE.as_bytes())?;
@@ -114,7 +116,6 @@ fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8,
         }
         Command::History(args) => history::execute(args, out),
         Command::Doctor(args) => doctor::execute(args, screen, out),
-        Command::Invite(args) => invite::execute(args, screen),
         Command::Export(args) => export::execute(args, screen, out),
         Command::Report(args) => report::execute(args, screen, out),
         Command::Config(args) => packaging::config(args, &parsed.settings, out),
@@ -122,20 +123,6 @@ fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8,
         Command::Man(args) => packaging::man(args, out),
         Command::Settle(args) => settle::execute(args, screen, out),
     }
-}
-
-/// Tells why the portal could not be used; the exit status of that.
-fn portal_fault(screen: &Screen, address: &PortalAddress, fault: &Fault) -> u8 {
-    let next = match fault {
-        _ if fault.by_another() => "; the key was not looked at",
-        Fault::Answered { status: 401, .. } => ": it does not accept the key; `onboard doctor` tells more",
-        Fault::Answered { status: 403, .. } => {
-            ": the key lacks a scope, or its owner may not do this; see `onboard doctor`"
-        }
-        _ => "; `onboard doctor` tells more",
-    };
-    screen.say(&format!("onboard: {address}: {fault}{next}"));
-    3
 }
 
 /// Tells why nothing was done, each cause once.

@@ -2,91 +2,36 @@
 
 use std::{fmt::Write as _, io::Write};
 
-use jiff::Timestamp;
-
 use crate::{
-    attempt::{Held, Mail},
     cli::PlanArgs,
     display::{Grouped, Span, count, moment},
-    ledger::{self, Ledger, LedgerError},
-    plan::{Between, Budget, Plan, Standing},
-    roster::Roster,
+    plan::Between,
+    run::{self, Foreseen, Telling},
+    settings::Settings,
     terminal::Screen,
 };
 
-pub(super) fn execute(args: &PlanArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
-    let roster = Roster::read(&args.roster)?;
-    if let Some(warning) = roster.warning() {
-        screen.say(&format!("warning: {warning}"));
-    }
-    #[expect(clippy::disallowed_methods, reason = "a plan is made for now")]
-    let now = Timestamp::now();
-    let ledger = look(args)?;
-    let (daily_left, frees_at) = match &ledger {
-        Some(ledger) => {
-            let used = ledger.used(None, std::time::Duration::ZERO)?;
-            let frees_at = used.frees_in.and_then(|frees_in| now.checked_add(frees_in).ok());
-            (args.limits.daily_writes.saturating_sub(used.daily), frees_at)
-        }
-        None => (args.limits.daily_writes, None),
-    };
-    let budget = Budget {
-        rate: args.limits.rate,
-        daily: args.limits.daily_writes,
-        daily_left,
-        frees_at,
-        limit: args.limit,
-        portal_users: args.portal_users,
-        now,
-    };
-    let plan = Plan::make(
-        roster.rows(),
-        &budget,
-        |_| false,
-        |user| {
-            let mut held = None;
-            if let Some(ledger) = &ledger {
-                let asked = std::iter::once(*user.as_bytes());
-                ledger.held(Mail::Congratulation, asked, |_, found| held = Some(found))?;
-            }
-            Ok::<_, LedgerError>(match held {
-                Some(Held::Sent { .. }) if !args.resend => Some(Standing::Sent),
-                Some(Held::Unknown { .. }) if !args.retry_unknown => Some(Standing::Unknown),
-                _ => None,
-            })
-        },
-    )?;
+pub(super) fn execute(
+    args: &PlanArgs,
+    settings: &Settings,
+    screen: &Screen,
+    out: &mut dyn Write,
+) -> Result<u8, anyhow::Error> {
+    let mut say = |text: &str| screen.say(text);
+    let foreseen =
+        run::foresee(settings, args.portal_users, &mut Telling { quiet: false, colour: false, say: &mut say })?;
     if args.json {
-        serde_json::to_writer_pretty(&mut *out, &plan)?;
+        serde_json::to_writer_pretty(&mut *out, &foreseen.forecast)?;
         writeln!(out)?;
     } else {
-        out.write_all(text(&plan, args, ledger.is_some()).as_bytes())?;
+        out.write_all(text(&foreseen, args).as_bytes())?;
     }
     out.flush()?;
     Ok(0)
 }
 
-/// The ledger, turned to the portal; none where there is none yet, or no portal is named.
-fn look(args: &PlanArgs) -> Result<Option<Ledger>, anyhow::Error> {
-    let Some(portal) = &args.portal else { return Ok(None) };
-    let path = match ledger::place(args.ledger.ledger.as_deref()) {
-        Ok(path) => path,
-        // Without a ledger there is nothing to look up; a run would say that it needs one.
-        Err(_) if !args.ledger.require_ledger => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    if !path.exists() && !args.ledger.require_ledger {
-        return Ok(None);
-    }
-    let mut ledger = Ledger::look(&path)?;
-    if args.ledger.require_ledger {
-        ledger.require_runs()?;
-    }
-    ledger.look_at(&portal.origin(), &args.ledger.formerly)?;
-    Ok(Some(ledger))
-}
-
-fn text(plan: &Plan, args: &PlanArgs, knows: bool) -> String {
+fn text(foreseen: &Foreseen, args: &PlanArgs) -> String {
+    let Foreseen { forecast: plan, budget, knows_ledger, knows_account, .. } = foreseen;
     let rows = &plan.rows;
     let mut text = format!("{} in {}\n", count(rows.total, "row"), args.roster);
     for (number, what) in [
@@ -113,13 +58,17 @@ fn text(plan: &Plan, args: &PlanArgs, knows: bool) -> String {
     ] {
         let _infallible = writeln!(text, "  {number:>9}  {what}");
     }
-    let time = if plan.windows == 0 {
+    let today = requests.messages.most.min(budget.daily_left);
+    let time = if today < requests.messages.most && today == 0 {
+        let from = budget.frees_at.map(|at| format!("; the first is free again at {}", moment(at))).unwrap_or_default();
+        format!("none of the day's {} writes is left{from}", Grouped(args.limits.daily_writes))
+    } else if plan.windows == 0 {
         format!("they fit into one window of {}", args.limits.rate)
     } else {
         format!("at {} they take at least {}", args.limits.rate, Span(plan.duration()))
     };
     let _infallible = writeln!(text, "{time}");
-    if plan.calendar.len() > 1 {
+    if plan.calendar.len() > 1 || today == 0 && !plan.calendar.is_empty() {
         let days = u64::try_from(plan.calendar.len()).unwrap_or(u64::MAX);
         let limit = Grouped(args.limits.daily_writes);
         let _infallible = writeln!(text, "{} at {limit} writes in any 24 hours:", count(days, "day"));
@@ -127,8 +76,10 @@ fn text(plan: &Plan, args: &PlanArgs, knows: bool) -> String {
             let _infallible = writeln!(text, "  {:>9}  from {}", Grouped(day.messages).to_string(), moment(day.from));
         }
     }
-    if !knows {
+    if !knows_ledger {
         text.push_str("no ledger was looked at: without --portal, or before the first run, everybody counts as due\n");
+    } else if !knows_account && budget.daily_left < requests.messages.most {
+        text.push_str("without a key, the day's writes of every account on this portal count\n");
     }
     text
 }

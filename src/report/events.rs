@@ -9,7 +9,6 @@ use std::{
 use jiff::Timestamp;
 
 use super::traffic::Class;
-use crate::outcome::Outcome;
 
 /// Something that happened.
 #[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
@@ -31,12 +30,16 @@ pub enum Event<'a> {
         /// The user, where known.
         #[serde(skip_serializing_if = "Option::is_none")]
         user_id: Option<String>,
-        /// The outcome.
-        congratulation: Outcome,
+        /// The outcome, of a congratulation.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        congratulation: Option<&'static str>,
+        /// The outcome, of an invitation.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        invitation: Option<&'static str>,
         /// The portal's `isActive`, where known.
         #[serde(skip_serializing_if = "Option::is_none")]
         active: Option<bool>,
-        /// Requests spent on its congratulation.
+        /// Requests spent on its message.
         attempts: u32,
         /// Why.
         detail: &'a str,

@@ -8,7 +8,7 @@ use super::{
     summary::Summary,
     traffic::{Class, Counts},
 };
-use crate::outcome::Outcome;
+use crate::{mail, outcome::Outcome};
 
 /// Grows when a member is removed or changes its meaning; new members do not count.
 const VERSION: u32 = 1;
@@ -95,7 +95,7 @@ pub struct ByClass {
 #[schemars(rename = "Attention")]
 pub struct Alike {
     /// How they ended.
-    pub outcome: Outcome,
+    pub outcome: &'static str,
     /// Why.
     pub reason: String,
     /// How many.
@@ -124,13 +124,16 @@ impl From<&Summary> for SummaryJson {
             ended_at: summary.ended_at,
             seconds: summary.took.as_secs_f64(),
             rows: summary.rows,
-            outcomes: Outcome::ALL.iter().map(|outcome| (outcome.as_str(), summary.outcomes.count(*outcome))).collect(),
+            outcomes: Outcome::ALL
+                .iter()
+                .map(|outcome| (mail::word(summary.mail, *outcome), summary.outcomes.count(*outcome)))
+                .collect(),
             carried_over: summary.carried_over,
             without_link: summary.without_link,
             requests: Requests {
                 total: summary.traffic.sent(),
                 refused: summary.traffic.refused(),
-                by_class: Class::ALL
+                by_class: Class::of(summary.mail)
                     .iter()
                     .map(|class| (class.as_str(), ByClass::of(&summary.traffic.class(*class))))
                     .collect(),
@@ -142,7 +145,7 @@ impl From<&Summary> for SummaryJson {
                 .attention
                 .iter()
                 .map(|group| Alike {
-                    outcome: group.outcome,
+                    outcome: mail::word(summary.mail, group.outcome),
                     reason: group.reason.clone(),
                     rows: group.rows,
                     example_row: group.example,

@@ -14,6 +14,6 @@ pub use self::{
     json::SummaryJson,
     junit::junit,
     page::{About, MOST_ROWS, PageRow, page, page_of},
-    summary::{Attention, Reasons, Summary, shell_word},
+    summary::{Attention, Reasons, Summary},
     traffic::{Class, Counts, End, Traffic},
 };

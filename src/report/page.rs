@@ -67,7 +67,7 @@ pub fn page_of(results: &Roster, title: &str, with_links: bool) -> io::Result<Op
         let Ok(outcome) = outcome.parse::<Outcome>() else { return Ok(()) };
         tally.add(outcome);
         if outcome.needs_a_person() {
-            reasons.add(number, outcome, detail.clone());
+            reasons.add(number, outcome, detail.clone(), true);
         }
         if rows.len() < MOST_ROWS {
             let link = with_links.then_some(link);
@@ -271,7 +271,7 @@ mod tests {
             detail: nasty.to_owned(),
             link: Some(nasty.to_owned()),
         };
-        let group = Attention { outcome: Outcome::Failed, reason: nasty.to_owned(), rows: 1, example: 1 };
+        let group = Attention { outcome: Outcome::Failed, reason: nasty.to_owned(), rows: 1, example: 1, again: true };
         let about = About {
             title: nasty.to_owned(),
             lines: vec![nasty.to_owned()],

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use super::traffic::{Class, Traffic};
 use crate::{
-    display::{Grouped, Span, count, wrapped},
+    attempt::Mail,
+    display::{Grouped, Span, count, shell_word, wrapped},
+    mail,
     outcome::{Outcome, Tally},
 };
 
@@ -25,21 +27,23 @@ pub struct Attention {
     pub rows: u64,
     /// One of them, from 1.
     pub example: u64,
+    /// Whether running again may help.
+    pub again: bool,
 }
 
 /// Collects rows that need a person, by reason.
 #[derive(Debug, Default)]
-pub struct Reasons(HashMap<(Outcome, String), (u64, u64)>);
+pub struct Reasons(HashMap<(Outcome, String), (u64, u64, bool)>);
 
 impl Reasons {
-    /// One more row (from 0); rows are told in their order.
-    pub fn add(&mut self, row: usize, outcome: Outcome, reason: String) {
-        self.0.entry((outcome, reason)).or_insert((0, row as u64 + 1)).0 += 1;
+    /// One more row (from 0), and whether running again may help it; rows are told in their order.
+    pub fn add(&mut self, row: usize, outcome: Outcome, reason: String, again: bool) {
+        self.0.entry((outcome, reason)).or_insert((0, row as u64 + 1, again)).0 += 1;
     }
 
     /// The groups, those of most rows first.
     pub fn grouped(self) -> Vec<Attention> {
-        let group = |((outcome, reason), (rows, example))| Attention { outcome, reason, rows, example };
+        let group = |((outcome, reason), (rows, example, again))| Attention { outcome, reason, rows, example, again };
         let mut groups: Vec<Attention> = self.0.into_iter().map(group).collect();
         groups.sort_by(|one, other| other.rows.cmp(&one.rows).then(one.example.cmp(&other.example)));
         groups
@@ -49,6 +53,8 @@ impl Reasons {
 /// A run, once it is over.
 #[derive(Debug, Clone)]
 pub struct Summary {
+    /// Which mail was sent.
+    pub mail: Mail,
     /// The run's id.
     pub run: String,
     /// The portal's origin, or what stands for it.
@@ -105,8 +111,11 @@ impl Summary {
 
     /// Only what went wrong.
     pub fn brief(&self) -> String {
-        let counts: Vec<String> =
-            self.outcomes.occurred().map(|(outcome, rows)| format!("{} {outcome}", Grouped(rows))).collect();
+        let counts: Vec<String> = self
+            .outcomes
+            .occurred()
+            .map(|(outcome, rows)| format!("{} {}", Grouped(rows), mail::word(self.mail, outcome)))
+            .collect();
         match &self.stopped {
             Some(stopped) => format!("{}\n{stopped}", counts.join(", ")),
             None => counts.join(", "),
@@ -119,7 +128,11 @@ impl Summary {
         table.set_width(width.clamp(40, 100));
         table.set_header(["outcome", "rows", "meaning"]);
         for (outcome, rows) in self.outcomes.occurred() {
-            table.add_row([outcome.as_str().to_owned(), Grouped(rows).to_string(), meaning(outcome).to_owned()]);
+            table.add_row([
+                mail::word(self.mail, outcome).to_owned(),
+                Grouped(rows).to_string(),
+                mail::meaning(self.mail, outcome).to_owned(),
+            ]);
         }
         if self.carried_over > 0 {
             table.add_row([
@@ -141,7 +154,13 @@ impl Summary {
         text.push_str("\nNeeds a person\n");
         for group in self.attention.iter().take(REASONS) {
             let rows = count(group.rows, "row");
-            let head = format!("  {} {}, such as row {}: {}", rows, group.outcome, group.example, group.reason);
+            let head = format!(
+                "  {} {}, such as row {}: {}",
+                rows,
+                mail::word(self.mail, group.outcome),
+                group.example,
+                group.reason
+            );
             text.push_str(&wrapped(&head, width, "    "));
             text.push('\n');
             if let Some(next) = next_step(group, &self.roster) {
@@ -179,27 +198,11 @@ impl Summary {
     }
 }
 
-/// What an outcome means, in a few words.
-const fn meaning(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Sent => "congratulated: the portal accepted it",
-        Outcome::AlreadySent => "congratulated by an earlier run",
-        Outcome::NotActive => "not due: not activated yet, or disabled",
-        Outcome::Rejected => "the portal refused it; see below",
-        Outcome::Failed => "certainly not sent; tried again by the next run",
-        Outcome::Unknown => "may have been sent; a person decides",
-        Outcome::NotAttempted => "not reached; the next run goes on here",
-        Outcome::Invalid => "the row cannot be used",
-        Outcome::Duplicate => "the user stands in an earlier row",
-    }
-}
-
 /// What to do about rows that ended so, where the reason does not say it itself.
 fn next_step(group: &Attention, roster: &str) -> Option<String> {
-    // What the portal said about the user it will say again.
-    let about_the_user = ["does not know", "knows nobody", "may not see", "another"];
     match group.outcome {
-        Outcome::Failed if about_the_user.iter().any(|words| group.reason.contains(words)) => None,
+        // What the portal said about the user it will say again.
+        Outcome::Failed if !group.again => None,
         Outcome::Failed => Some("run again; what is settled is not done again".to_owned()),
         Outcome::Invalid => Some(format!("mend the roster; `onboard check {}` shows each cell", shell_word(roster))),
         Outcome::Sent
@@ -209,25 +212,5 @@ fn next_step(group: &Attention, roster: &str) -> Option<String> {
         | Outcome::Unknown
         | Outcome::NotAttempted
         | Outcome::Duplicate => None,
-    }
-}
-
-/// A word as a shell takes it.
-pub fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@' | '+' | ',' | '=');
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_quoted_for_the_shell() {
-        assert_eq!(shell_word("users.csv"), "users.csv");
-        assert_eq!(shell_word("Anna's list.csv"), r"'Anna'\''s list.csv'");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::attempt::Mail;
+
 /// What a request was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -14,11 +16,21 @@ pub enum Class {
     User,
     /// A congratulation.
     Congratulation,
+    /// An invitation, or many sent again.
+    Invitation,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 4] = [Self::Link, Self::Page, Self::User, Self::Congratulation];
+    pub const ALL: [Self; 5] = [Self::Link, Self::Page, Self::User, Self::Congratulation, Self::Invitation];
+
+    /// The classes of a run of this mail.
+    pub const fn of(mail: Mail) -> [Self; 4] {
+        match mail {
+            Mail::Congratulation => [Self::Link, Self::Page, Self::User, Self::Congratulation],
+            Mail::Invitation => [Self::Link, Self::Page, Self::User, Self::Invitation],
+        }
+    }
 
     /// Its name for people and records.
     pub const fn as_str(self) -> &'static str {
@@ -27,6 +39,7 @@ impl Class {
             Self::Page => "page",
             Self::User => "user",
             Self::Congratulation => "congratulation",
+            Self::Invitation => "invitation",
         }
     }
 }

@@ -8,44 +8,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use jiff::Timestamp;
-
 use crate::{
+    attempt::Mail,
     display::Shown,
     file::{self, PlaceError, Target, write_whole},
-    outcome::Outcome,
-    roster::{Roster, RowState},
+    mail,
+    outcome::RowEnd,
+    roster::{Problem, Record, Roster, Row, RowState},
     sheet::{COLUMNS, denature, neutralise},
-    user::UserId,
 };
 
-/// How a row ended.
-#[derive(Debug, Clone)]
-pub struct Settled<'a> {
-    /// The user, also where it came from an address.
-    pub user: Option<UserId>,
-    /// The link, or nothing.
-    pub invite_link: &'a str,
-    /// The portal's `isActive`, where it was learned.
-    pub active: Option<bool>,
-    /// The outcome.
-    pub congratulation: Outcome,
-    /// Requests spent on the congratulation.
-    pub attempts: u32,
-    /// When it was settled.
-    pub completed_at: Option<Timestamp>,
-    /// Why, in one line.
-    pub detail: Cow<'a, str>,
-}
-
-/// What stands in a row of the results.
-#[derive(Debug, Clone)]
-pub enum RowResult<'a> {
-    /// What this run found.
-    Settled(Settled<'a>),
-    /// What an earlier run found, as it was.
-    CarriedOver,
-}
+/// The columns of the results of invitations; the roster's other columns follow.
+pub const INVITATION_COLUMNS: [&str; 4] = ["user_id", "employee_type", "invitation", "invitation_detail"];
 
 /// Why results cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -66,24 +40,32 @@ pub enum ResultsError {
     Roster(#[from] io::Error),
 }
 
-/// Makes sure, before the first request, that results can be written there.
-pub fn probe(target: &Target, roster: Option<&Path>, roster_is_results: bool) -> Result<(), PlaceError> {
-    file::probe(target, roster, roster_is_results, &COLUMNS.join(","))
+/// Makes sure, before the first request, that results of this mail can be written there.
+pub fn probe(mail: Mail, target: &Target, roster: Option<&Path>, roster_is_results: bool) -> Result<(), PlaceError> {
+    match (mail, target) {
+        (Mail::Congratulation, _) => file::probe(target, roster, roster_is_results, &COLUMNS),
+        // The results of a run may have these columns too, passed through.
+        (Mail::Invitation, Target::Path(path)) if file::has_columns(path, &COLUMNS) => {
+            Err(PlaceError::Foreign(path.clone()))
+        }
+        (Mail::Invitation, _) => file::probe(target, roster, false, &INVITATION_COLUMNS),
+    }
 }
 
-/// Writes the results.
+/// Writes the results of this mail. A row without an end is carried over: it stays as an earlier run left it.
 pub fn write<'a>(
+    mail: Mail,
     roster: &Roster,
     target: &Target,
-    row: impl FnMut(usize) -> RowResult<'a>,
+    row: impl FnMut(usize) -> Option<RowEnd<'a>>,
 ) -> Result<(), ResultsError> {
     match target {
         Target::Stdout => {
             let mut out = BufWriter::new(io::stdout().lock());
-            let written = write_to(roster, &mut out, row).and_then(|()| out.flush());
+            let written = write_to(mail, roster, &mut out, row).and_then(|()| out.flush());
             written.map_err(|error| ResultsError::Stdout(as_it_was(error)))
         }
-        Target::Path(path) => write_whole(path, |out| write_to(roster, out, row))
+        Target::Path(path) => write_whole(path, |out| write_to(mail, roster, out, row))
             .map_err(|source| ResultsError::Unwritable { path: path.clone(), source }),
     }
 }
@@ -98,54 +80,109 @@ fn as_it_was(error: io::Error) -> io::Error {
 
 /// Writes the results, as they are in their file, to wherever they go.
 pub fn write_to<'a>(
+    mail: Mail,
     roster: &Roster,
     out: &mut dyn Write,
-    mut row: impl FnMut(usize) -> RowResult<'a>,
+    row: impl FnMut(usize) -> Option<RowEnd<'a>>,
 ) -> io::Result<()> {
     if roster.has_bom() {
         out.write_all(b"\xef\xbb\xbf")?;
     }
+    match mail {
+        Mail::Congratulation => write_rows(roster, out, &COLUMNS, row, congratulation),
+        Mail::Invitation => write_rows(roster, out, &INVITATION_COLUMNS, row, invitation),
+    }
+}
+
+/// A row that is written: its number, from 0, and what the roster says of it.
+struct Place<'a> {
+    roster: &'a Roster,
+    number: usize,
+    entry: &'a Row,
+    record: &'a Record,
+    problem: Option<&'a Problem>,
+}
+
+impl Place<'_> {
+    /// A cell of the roster, as it was read.
+    fn old(&self, column: usize) -> Cow<'_, str> {
+        neutralised_once(self.record.cell(column), self.roster.is_results())
+    }
+
+    fn as_read(&self, column: Option<usize>) -> Cow<'_, str> {
+        column.map_or(Cow::Borrowed(""), |column| self.old(column))
+    }
+
+    /// The user and the employee type: canonical where they can be used, else as they were read.
+    fn who(&self, end: &RowEnd<'_>) -> [Cow<'_, str>; 2] {
+        let columns = self.roster.columns();
+        let user = end.user.map_or_else(|| self.as_read(columns.user_id), |user| user.to_string().into());
+        let kind = self.entry.employee_type.filter(|_| self.entry.state != RowState::Invalid);
+        [user, kind.map_or_else(|| self.as_read(columns.employee_type), |kind| kind.as_str().into())]
+    }
+
+    /// Why, and what is wrong with the row where nothing else is said.
+    fn detail<'e>(&self, end: &'e RowEnd<'_>) -> Cow<'e, str> {
+        let problem = self.problem.map(|problem| problem.line(self.record.line, self.roster.columns()));
+        problem.filter(|_| end.detail.is_empty()).map_or(Cow::Borrowed(&*end.detail), Cow::Owned)
+    }
+}
+
+fn write_rows<'a>(
+    roster: &Roster,
+    out: &mut dyn Write,
+    names: &[&str],
+    mut row: impl FnMut(usize) -> Option<RowEnd<'a>>,
+    settled: impl Fn(&mut csv::Writer<&mut dyn Write>, &Place<'_>, &RowEnd<'_>) -> csv::Result<()>,
+) -> io::Result<()> {
     let columns = roster.columns();
     let mut writer = csv::Writer::from_writer(out);
-    let names = columns.passed.iter().map(|(_, name)| neutralise(name));
-    for name in COLUMNS.iter().map(|name| Cow::Borrowed(*name)).chain(names) {
+    let passed = columns.passed.iter().map(|(_, name)| neutralise(name));
+    for name in names.iter().map(|name| Cow::Borrowed(*name)).chain(passed) {
         writer.write_field(name.as_bytes())?;
     }
     writer.write_record(None::<&[u8]>)?;
     let carried = columns.results.unwrap_or_default();
     roster.for_each(|number, entry, record, problem| -> io::Result<()> {
-        let old = |column: usize| neutralised_once(record.cell(column), roster.is_results());
-        let as_read = |column: Option<usize>| column.map_or(Cow::Borrowed(""), old);
-        writer.write_field((number + 1).to_string())?;
-        match row(number) {
-            RowResult::CarriedOver => {
-                for column in carried.iter().skip(1) {
-                    writer.write_field(old(*column).as_bytes())?;
-                }
-            }
-            RowResult::Settled(end) => {
-                let user = end.user.map_or_else(|| as_read(columns.user_id), |user| user.to_string().into());
-                writer.write_field(user.as_bytes())?;
-                let kind = entry.employee_type.filter(|_| entry.state != RowState::Invalid);
-                let kind = kind.map_or_else(|| as_read(columns.employee_type), |kind| kind.as_str().into());
-                writer.write_field(kind.as_bytes())?;
-                writer.write_field(neutralise(end.invite_link).as_bytes())?;
-                writer.write_field(end.active.map_or("", |active| if active { "true" } else { "false" }))?;
-                writer.write_field(end.congratulation.as_str())?;
-                writer.write_field(end.attempts.to_string())?;
-                writer.write_field(end.completed_at.map(|at| format!("{at:.3}")).unwrap_or_default())?;
-                let problem = problem.map(|problem| problem.line(record.line, columns));
-                let detail = problem.filter(|_| end.detail.is_empty()).map_or(end.detail, Cow::Owned);
-                writer.write_field(neutralise(&detail).as_bytes())?;
+        let place = Place { roster, number, entry, record, problem: problem.as_ref() };
+        if let Some(end) = row(number) {
+            settled(&mut writer, &place, &end)?;
+        } else {
+            writer.write_field((number + 1).to_string())?;
+            for column in carried.iter().skip(1) {
+                writer.write_field(place.old(*column).as_bytes())?;
             }
         }
         for (column, _) in &columns.passed {
-            writer.write_field(old(*column).as_bytes())?;
+            writer.write_field(place.old(*column).as_bytes())?;
         }
         writer.write_record(None::<&[u8]>)?;
         Ok(())
     })?;
     writer.flush()
+}
+
+/// The cells of [`COLUMNS`].
+fn congratulation(writer: &mut csv::Writer<&mut dyn Write>, place: &Place<'_>, end: &RowEnd<'_>) -> csv::Result<()> {
+    let [user, kind] = place.who(end);
+    writer.write_field((place.number + 1).to_string())?;
+    writer.write_field(user.as_bytes())?;
+    writer.write_field(kind.as_bytes())?;
+    writer.write_field(neutralise(end.link).as_bytes())?;
+    writer.write_field(end.active.map_or("", |active| if active { "true" } else { "false" }))?;
+    writer.write_field(end.outcome.as_str())?;
+    writer.write_field(end.attempts.to_string())?;
+    writer.write_field(end.completed_at.map(|at| format!("{at:.3}")).unwrap_or_default())?;
+    writer.write_field(neutralise(&place.detail(end)).as_bytes())
+}
+
+/// The cells of [`INVITATION_COLUMNS`].
+fn invitation(writer: &mut csv::Writer<&mut dyn Write>, place: &Place<'_>, end: &RowEnd<'_>) -> csv::Result<()> {
+    for cell in place.who(end) {
+        writer.write_field(cell.as_bytes())?;
+    }
+    writer.write_field(mail::word(Mail::Invitation, end.outcome))?;
+    writer.write_field(neutralise(&place.detail(end)).as_bytes())
 }
 
 /// A cell of the roster: one of a results file is defused already.
@@ -158,27 +195,29 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::roster::Source;
+    use crate::{outcome::Outcome, roster::Source};
 
     const ANN: &str = "5bf6d7a0-9d0c-4a6e-8a53-6c2f1f7e9b10";
 
-    fn end(outcome: Outcome) -> RowResult<'static> {
-        RowResult::Settled(Settled {
+    #[expect(clippy::unnecessary_wraps, reason = "a row may have no end")]
+    fn end(outcome: Outcome) -> Option<RowEnd<'static>> {
+        Some(RowEnd {
             user: None,
-            invite_link: "https://p.example/s/x",
+            link: "https://p.example/s/x",
             active: Some(true),
-            congratulation: outcome,
+            outcome,
             attempts: 1,
-            completed_at: Timestamp::from_second(1_795_000_000).ok(),
+            completed_at: jiff::Timestamp::from_second(1_795_000_000).ok(),
+            reason: None,
             detail: "".into(),
         })
     }
 
-    fn results_of(folder: &Path, roster: &[u8], row: impl FnMut(usize) -> RowResult<'static>) -> String {
+    fn results_of(folder: &Path, roster: &[u8], row: impl FnMut(usize) -> Option<RowEnd<'static>>) -> String {
         let (input, output) = (folder.join("users.csv"), folder.join("users.results.csv"));
         fs::write(&input, roster).expect("written");
         let roster = Roster::read(&Source::Path(input)).expect("a roster");
-        write(&roster, &Target::Path(output.clone()), row).expect("results");
+        write(Mail::Congratulation, &roster, &Target::Path(output.clone()), row).expect("results");
         fs::read_to_string(output).expect("read")
     }
 
@@ -190,11 +229,9 @@ mod tests {
             ANN.to_uppercase()
         );
         let text = results_of(folder.path(), roster.as_bytes(), |row| {
-            let RowResult::Settled(mut end) = end(if row == 0 { Outcome::Sent } else { Outcome::Invalid }) else {
-                panic!("settled")
-            };
+            let Some(mut end) = end(if row == 0 { Outcome::Sent } else { Outcome::Invalid }) else { panic!("settled") };
             end.user = (row == 0).then(|| ANN.parse().expect("a GUID"));
-            RowResult::Settled(end)
+            Some(end)
         });
         assert_eq!(
             text,
@@ -214,7 +251,7 @@ mod tests {
         let roster = format!("\u{feff}user_id,type,name\n{ANN},Guest,'=a\n{ANN},User,-b\n");
         let first = results_of(folder.path(), roster.as_bytes(), |_| end(Outcome::Sent));
         assert!(first.starts_with('\u{feff}') && first.contains("''=a") && first.contains("'-b"));
-        let second = results_of(folder.path(), first.as_bytes(), |_| RowResult::CarriedOver);
+        let second = results_of(folder.path(), first.as_bytes(), |_| None);
         assert_eq!(first, second);
     }
 
@@ -238,7 +275,7 @@ mod tests {
         assert!(first.contains(",'-E-Mail,'=x,''=y\n"), "{first}");
         let again = Roster::read_from(&mut first.as_bytes(), "results").expect("a roster");
         assert!(again.rows().iter().all(|row| row.email.is_some() && row.state == RowState::Valid));
-        assert_eq!(results_of(folder.path(), first.as_bytes(), |_| RowResult::CarriedOver), first);
+        assert_eq!(results_of(folder.path(), first.as_bytes(), |_| None), first);
     }
 
     #[test]
@@ -246,11 +283,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| Target::Path(folder.path().join(name));
         fs::write(folder.path().join("foreign.csv"), "a,b\n1,2\n").expect("written");
-        assert!(probe(&path("new.csv"), None, false).is_ok());
-        assert!(matches!(probe(&path("foreign.csv"), None, false), Err(PlaceError::Foreign(_))));
-        assert!(matches!(probe(&path("."), None, false), Err(PlaceError::Directory(_))));
-        assert!(matches!(probe(&path("no/such/folder.csv"), None, false), Err(PlaceError::Unwritable { .. })));
+        assert!(probe(Mail::Congratulation, &path("new.csv"), None, false).is_ok());
+        assert!(matches!(probe(Mail::Congratulation, &path("foreign.csv"), None, false), Err(PlaceError::Foreign(_))));
+        assert!(matches!(probe(Mail::Congratulation, &path("."), None, false), Err(PlaceError::Directory(_))));
+        assert!(matches!(
+            probe(Mail::Congratulation, &path("no/such/folder.csv"), None, false),
+            Err(PlaceError::Unwritable { .. })
+        ));
         let roster = folder.path().join("foreign.csv");
-        assert!(matches!(probe(&path("foreign.csv"), Some(&roster), false), Err(PlaceError::IsRoster(_))));
+        assert!(matches!(
+            probe(Mail::Congratulation, &path("foreign.csv"), Some(&roster), false),
+            Err(PlaceError::IsRoster(_))
+        ));
     }
 }

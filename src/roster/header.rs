@@ -1,7 +1,7 @@
 //! Which column is which: the header's names, matched as people write them.
 
 use super::{
-    RosterError,
+    error::RosterError,
     text::{shown_by_formula, unquoted, visible},
 };
 use crate::{

@@ -6,8 +6,10 @@
 
 mod address;
 pub mod diagnostics;
+mod error;
 mod header;
 mod records;
+mod remarks;
 mod row;
 mod spool;
 mod swallowed;
@@ -15,143 +17,26 @@ mod text;
 
 use std::{
     cell::RefCell,
-    convert::Infallible,
-    fmt,
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
-    path::PathBuf,
-    str::FromStr,
 };
 
 pub use self::{
+    error::{RosterError, Source},
     header::Columns,
     records::{MAX_CELL, MAX_COLUMNS, MAX_RECORD, Record},
     row::Problem,
 };
 use self::{
     records::{Records, RecordsError},
+    remarks::{Portals, TwoTypes},
     spool::{Encoding, Spool},
 };
 use crate::{
+    display::{Shown, count},
     outcome::Outcome,
     user::{Email, EmailDigest, EmployeeType, UserId},
 };
-
-/// Where a roster comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// Standard input: `-`.
-    Stdin,
-    /// A file.
-    Path(PathBuf),
-}
-
-impl FromStr for Source {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(if text == "-" { Self::Stdin } else { Self::Path(PathBuf::from(text)) })
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stdin => f.write_str("standard input"),
-            Self::Path(path) => f.write_str(&spool::shown(path)),
-        }
-    }
-}
-
-/// Why a roster cannot be used at all. Nothing was sent.
-#[derive(Debug, thiserror::Error)]
-pub enum RosterError {
-    /// It cannot be opened.
-    #[error("cannot read the roster {}: {source}", spool::shown(path))]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// It is a folder.
-    #[error("the roster {} is a directory; give a CSV file in it", spool::shown(.0))]
-    Directory(PathBuf),
-    /// Reading it broke off.
-    #[error("reading the roster from {name} broke off: {source}")]
-    Broke {
-        /// Its name.
-        name: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// It could not be copied.
-    #[error("cannot keep a copy of the roster in the temporary directory: {source}")]
-    Spool {
-        /// Why not.
-        source: io::Error,
-    },
-    /// It is no text.
-    #[error("the roster {name} is no CSV text: it is {what}")]
-    NotText {
-        /// Its name.
-        name: String,
-        /// What it looks like.
-        what: &'static str,
-    },
-    /// There is nothing in it.
-    #[error("the roster is empty; expected a header with user_id and employee_type")]
-    Empty,
-    /// The header is larger than any.
-    #[error("the roster's header is too large; it holds at most 1 MiB and 16384 columns")]
-    HeaderTooLarge,
-    /// A needed column is not there.
-    #[error("the roster has no column `{missing}`; it has {found}{}", near.as_ref().map(|near| format!(" (is `{near}` meant?)")).unwrap_or_default())]
-    MissingColumn {
-        /// The column.
-        missing: &'static str,
-        /// Those that are there, made safe to show.
-        found: String,
-        /// One of nearly this name.
-        near: Option<String>,
-    },
-    /// The header stands further down.
-    #[error(
-        "the first line of the roster is no header; the header seems to be on line {line}: remove what stands above it"
-    )]
-    HeaderBelow {
-        /// Its physical line, from 1.
-        line: u64,
-    },
-    /// A stray quote in the header.
-    #[error(
-        "the quote that opens on line {line}, in the roster's header, takes in more than its cell; remove it, or double \
-         it if it is meant"
-    )]
-    HeaderQuote {
-        /// The physical line, from 1.
-        line: u64,
-    },
-    /// Two headers mean the same.
-    #[error("the roster has two columns for {name}: `{first}` and `{second}`; rename or remove one")]
-    TwoColumns {
-        /// The column.
-        name: &'static str,
-        /// One header.
-        first: String,
-        /// The other.
-        second: String,
-    },
-    /// A quote is never closed.
-    #[error("the quote that opens on line {line} of the roster is never closed; close it, or double it if it is meant")]
-    OpenQuote {
-        /// The physical line, from 1.
-        line: u64,
-    },
-    /// More rows than can be counted.
-    #[error("the roster has more than 4 billion rows")]
-    TooManyRows,
-}
 
 /// What is kept of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,6 +78,13 @@ pub struct Roster {
     emails: Option<Texts>,
     /// Whether a line that names the separator stands above the header.
     skipped: bool,
+    /// How many rows have a key of their own.
+    keys_given: u64,
+    portals: Portals,
+    /// The first users with two types, and how many there are.
+    two_types: Vec<TwoTypes>,
+    two_types_count: u64,
+    warnings: Vec<String>,
 }
 
 impl Roster {
@@ -227,9 +119,15 @@ impl Roster {
                         emails: None,
                         columns,
                         skipped: separators.are_named,
+                        keys_given: 0,
+                        portals: Portals::default(),
+                        two_types: Vec::new(),
+                        two_types_count: 0,
+                        warnings: Vec::new(),
                     };
                     roster.read_rows(&mut records, &mut record)?;
                     roster.mark_duplicates();
+                    roster.warnings = roster.warnings_made().map_err(failed)?;
                     return Ok(roster);
                 }
                 // What is told is about the likeliest separator.
@@ -249,7 +147,11 @@ impl Roster {
         let failed = |source| RosterError::Spool { source };
         let mut keys = self.columns.key.map(|_| TextsWriter::new()).transpose().map_err(failed)?;
         let mut emails = self.columns.email.map(|_| TextsWriter::new()).transpose().map_err(failed)?;
+        let portal = remarks::portal_column(&self.columns);
         while next(records, record)? {
+            if let Some(column) = portal {
+                self.portals.note(record.cell(column));
+            }
             if self.rows.len() >= u32::MAX as usize {
                 return Err(RosterError::TooManyRows);
             }
@@ -257,6 +159,7 @@ impl Roster {
             let blank = Row { user: None, email: None, employee_type: None, state: RowState::Invalid, previous };
             let parsed = row::parse(record, &self.columns).ok();
             if let Some(keys) = &mut keys {
+                self.keys_given += u64::from(parsed.as_ref().is_some_and(|parsed| parsed.key.is_some()));
                 keys.push(parsed.as_ref().and_then(|parsed| parsed.key.as_deref())).map_err(failed)?;
             }
             if let Some(emails) = &mut emails {
@@ -309,6 +212,12 @@ impl Roster {
             };
             match (leader, lead) {
                 (Some(number), Some(lead)) if whose(lead) == whose(row) && same(lead, row) => {
+                    if lead.employee_type != row.employee_type {
+                        self.two_types_count += 1;
+                        if self.two_types.len() < remarks::NAMED {
+                            self.two_types.push(TwoTypes { first: number, other: *at });
+                        }
+                    }
                     if let Some(row) = self.rows.get_mut(*at as usize) {
                         row.state = RowState::Duplicate { of: number + 1 };
                     }
@@ -328,18 +237,88 @@ impl Roster {
         &self.columns
     }
 
-    /// What should be said once about the file.
-    pub fn warning(&self) -> Option<&'static str> {
+    /// What should be said once about the file, whatever is done with it.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// What somebody who looks at the roster should know besides: whose key is whose, and who may do everything.
+    pub fn notes(&self) -> Vec<String> {
+        let key = remarks::taken_for_key(&self.columns, self.keys_given);
+        let admins = self.admins();
+        let admins = (admins > 0).then(|| {
+            format!(
+                "{} for DocSpaceAdmin, who manages the whole portal",
+                match admins {
+                    1 => "1 row is".to_owned(),
+                    more => format!("{} are", count(more, "row")),
+                }
+            )
+        });
+        key.into_iter().chain(admins).collect()
+    }
+
+    /// Warnings and notes, each as the line in which whoever looks at the roster is told of it.
+    pub fn said_aloud(&self) -> impl Iterator<Item = String> {
+        let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}"));
+        warnings.chain(self.notes().into_iter().map(|note| format!("note: {note}")))
+    }
+
+    /// How many rows make somebody a `DocSpaceAdmin`.
+    pub fn admins(&self) -> u64 {
+        let is_one =
+            |row: &&Row| row.state == RowState::Valid && row.employee_type == Some(EmployeeType::DocSpaceAdmin);
+        u64::try_from(self.rows.iter().filter(is_one).count()).unwrap_or(u64::MAX)
+    }
+
+    /// Refuses a roster whose column of portals names more than one: no run can be right for both.
+    pub fn is_for_one_portal(&self) -> Result<(), RosterError> {
+        let shown = |text: &str| Shown(text).to_string();
+        self.portals
+            .two()
+            .map_or(Ok(()), |(first, other)| Err(RosterError::TwoPortals { first: shown(first), other: shown(other) }))
+    }
+
+    fn warnings_made(&self) -> io::Result<Vec<String>> {
+        let mut said = Vec::new();
         match self.spool.encoding {
-            Encoding::Utf8 | Encoding::Utf16Le | Encoding::Utf16Be => None,
-            Encoding::Windows1252 => Some(
-                "the roster is not valid UTF-8 and was read as windows-1252; if names look wrong, save it as UTF-8",
+            Encoding::Utf8 | Encoding::Utf16Le | Encoding::Utf16Be => {}
+            Encoding::Windows1252 => said.push(
+                "the roster is not valid UTF-8 and was read as windows-1252; if names look wrong, save it as UTF-8"
+                    .to_owned(),
             ),
-            Encoding::Mixed => Some(
+            Encoding::Mixed => said.push(
                 "the roster is UTF-8, but some bytes in it are not; cells with such bytes were read as windows-1252, and \
-                 no id, address or type is taken from them. Save it as UTF-8",
+                 no id, address or type is taken from them. Save it as UTF-8"
+                    .to_owned(),
             ),
         }
+        if self.rows.is_empty() {
+            said.push("the roster has a header and no rows, so there is nobody to do anything for".to_owned());
+        }
+        said.extend(remarks::not_acted_upon(&self.columns, &self.portals));
+        said.extend(remarks::two_types(&self.lines_of_two_types()?, self.two_types_count));
+        Ok(said)
+    }
+
+    /// The physical lines of the rows whose user has two types; they are looked up only where there are any.
+    fn lines_of_two_types(&self) -> io::Result<Vec<(u64, u64)>> {
+        let mut lines = vec![(0, 0); self.two_types.len()];
+        if lines.is_empty() {
+            return Ok(lines);
+        }
+        self.for_each(|number, _, record, _| -> io::Result<()> {
+            for (pair, lines) in self.two_types.iter().zip(&mut lines) {
+                if pair.first as usize == number {
+                    lines.0 = record.line;
+                }
+                if pair.other as usize == number {
+                    lines.1 = record.line;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(lines)
     }
 
     /// The SHA-256 of the file's bytes.

@@ -4,15 +4,13 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
-    path::Path,
     str,
 };
 
 use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use sha2::{Digest, Sha256};
 
-use super::{RosterError, Source};
-use crate::display::Shown;
+use super::error::{RosterError, Source, shown};
 
 const CHUNK: usize = 64 << 10;
 
@@ -227,10 +225,6 @@ fn not_a_roster(head: &[u8], name: &str) -> Result<(), RosterError> {
         _ => return Ok(()),
     };
     Err(RosterError::NotText { name: name.to_owned(), what })
-}
-
-pub(super) fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
 }
 
 #[cfg(test)]

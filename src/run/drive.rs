@@ -1,85 +1,121 @@
 //! The loop that lets requests out and takes answers in: the only async code that knows job, pace, portal and ledger.
 //! It decides nothing.
+//!
+//! What is outside of it, the wire, the record, the time, is each behind a few words, so that the very loop that ships is
+//! driven by `tests/simulation.rs` through a million days in which anything goes wrong.
 
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
-use jiff::Timestamp;
-use tokio::time::{Instant, sleep_until};
+use futures::{FutureExt, Stream, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 
-use super::{key::KeyMaker, observer::Observer};
+use super::observer::Observer;
 use crate::{
-    attempt::{LetGo, Mail},
-    ledger::{AttemptId, Intended, Intent, LedgerError, Recorder},
+    attempt::{Ending, LetGo, Mail},
+    ledger::{AttemptId, Intended, Intent, LedgerError},
     pace::{self, Kind, Moment, Pace, Permit, Reaction, Wait},
-    portal::{Fault, LinkAnswer, Page, Person, Portal, Wanted},
+    portal::{Fault, LinkAnswer, Page, Person},
     report::Class,
-    signals::{Signal, Signals},
-    user::EmployeeType,
-    workflow::{Call, Closed, Halt, Job, Stamp},
+    signals::Signal,
+    user::{EmployeeType, UserId},
+    workflow::{Call, Closed, Halt, Job, Letter, Stamp},
 };
 
 /// Requests that one reservation in the ledger stands for.
 const RESERVED_AT_ONCE: u64 = 64;
-/// How often the bars are drawn anew.
-const FRAME: Duration = Duration::from_millis(100);
 
-/// Time since the run's start, and the clock on the wall.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
-    start: Instant,
-    wall: Timestamp,
+/// The portal, as the loop asks it and sends to it. One call is one request.
+pub trait Wire {
+    /// The link of a type.
+    fn link(&self, kind: EmployeeType) -> impl Future<Output = Result<LinkAnswer, Fault>>;
+    /// The page of the listing that starts here.
+    fn page(&self, start: u64) -> impl Future<Output = Result<Page, Fault>>;
+    /// An account by id.
+    fn account(&self, user: UserId) -> impl Future<Output = Result<Person, Fault>>;
+    /// The account that has this row's address.
+    fn person(&self, row: u32) -> impl Future<Output = Result<Person, Fault>>;
+    /// The tenant number.
+    fn tenant(&self) -> impl Future<Output = Result<i64, Fault>>;
+    /// Makes the message of these rows, before it leaves: what may be read, signed or refused here costs no request.
+    fn address(&self, letter: &Letter, users: &[Option<UserId>], tenant: Option<i64>, stamp: Stamp) -> Addressed;
+    /// Sends it: the only call that cannot be taken back.
+    fn send(&self, addressed: Addressed) -> impl Future<Output = Result<(), Fault>>;
 }
 
-impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "the one place where a run takes the time")]
-    pub(super) fn start() -> Self {
-        Self { start: Instant::now(), wall: Timestamp::now() }
-    }
+/// A message that is ready to leave.
+#[derive(Debug)]
+pub enum Addressed {
+    /// A congratulation, with its key.
+    Congratulation {
+        /// To whom.
+        user: UserId,
+        /// The key.
+        key: String,
+        /// Whether it is the row's own.
+        own: bool,
+    },
+    /// An invitation: method and body of the call.
+    Invitation {
+        /// Whether to people who were invited before.
+        again: bool,
+        /// The JSON.
+        body: String,
+    },
+    /// It cannot be made, for this reason: nothing leaves.
+    Impossible(String),
+}
 
-    pub(super) fn stamp(&self) -> Stamp {
-        let elapsed = self.start.elapsed();
-        // Counted from the start, so that a clock that is set in mid-run moves nothing.
-        let wall = self.wall.checked_add(elapsed).unwrap_or(self.wall);
-        Stamp { now: Moment::START + elapsed, wall }
-    }
+/// The record, as the loop writes it.
+pub trait Record {
+    /// Records intents. When this returns, each is durable, or its subject is held by an earlier attempt.
+    fn intend(&self, intents: Vec<Intent>) -> impl Future<Output = Result<Vec<Intended>, LedgerError>>;
+    /// Records how an attempt ended, soon.
+    fn conclude(&self, attempt: AttemptId, ending: Ending, http: Option<u16>);
+    /// Records that up to so many requests of this run may leave.
+    fn reserve(&self, upto: u64) -> impl Future<Output = Result<(), LedgerError>>;
+}
 
-    fn instant(&self, moment: Moment) -> Instant {
-        self.start + moment.since_start()
-    }
+/// The time, as the loop looks at it and waits for it.
+pub trait Clock {
+    /// Now.
+    fn stamp(&self) -> Stamp;
+    /// Waits until then; without a moment, until somebody should be shown where the run stands.
+    fn until(&self, moment: Option<Moment>) -> impl Future<Output = ()>;
 }
 
 /// What a request in flight ends with.
 enum Landing {
     Link(EmployeeType, Permit, Moment, Result<LinkAnswer, Fault>),
     Page(u64, Permit, Moment, Result<Page, Fault>),
-    Account(u32, Permit, Moment, Result<Person, Fault>),
+    Person(u32, Permit, Moment, Result<Person, Fault>),
     Tenant(Permit, Moment, Result<i64, Fault>),
-    Intents(Vec<(u32, Permit)>, Result<Vec<Intended>, LedgerError>),
-    Write(u32, AttemptId, Permit, Moment, Result<(), Fault>),
+    Intents(Vec<(Letter, Permit)>, Result<Vec<Intended>, LedgerError>),
+    Write(Vec<(u32, AttemptId)>, Permit, Moment, Result<(), Fault>),
     Reserved(u64, Result<(), LedgerError>),
 }
 
 type Flights<'a> = FuturesUnordered<LocalBoxFuture<'a, Landing>>;
 
 /// Everything that the loop lets work together.
-pub(super) struct Drive<'a, 'r> {
-    pub(super) job: &'a mut Job<'r>,
-    pub(super) pace: &'a mut Pace,
-    pub(super) portal: &'a Portal,
-    pub(super) ledger: &'a Recorder,
-    pub(super) keys: &'a KeyMaker<'r>,
-    pub(super) tenant: Option<i64>,
-    pub(super) let_go: LetGo,
-    pub(super) observer: &'a mut Observer,
-    pub(super) clock: Clock,
-}
-
-/// How the loop ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Driven {
-    /// The signal that stopped it, if one did.
-    pub(super) signal: Option<Signal>,
+#[derive(Debug)]
+pub struct Drive<'a, 'r, W, R, C> {
+    /// What to ask and send.
+    pub job: &'a mut Job<'r>,
+    /// When it may leave.
+    pub pace: &'a mut Pace,
+    /// The portal.
+    pub wire: &'a W,
+    /// The ledger.
+    pub record: &'a R,
+    /// The time.
+    pub clock: &'a C,
+    /// Who watches.
+    pub observer: &'a mut Observer<'r>,
+    /// Which mail is sent.
+    pub mail: Mail,
+    /// What a person asked to let go.
+    pub let_go: LetGo,
+    /// The tenant number, where it was given.
+    pub tenant: Option<i64>,
 }
 
 /// Requests that left, and those that the ledger knows to leave soon.
@@ -90,73 +126,65 @@ struct Reservation {
     asked: u64,
 }
 
-impl Drive<'_, '_> {
-    /// Runs until everything is settled, the run is halted, or a second signal comes.
-    pub(super) async fn run(mut self, signals: &mut Signals) -> Driven {
-        let (portal, ledger) = (self.portal, self.ledger);
-        let mut flights: Flights<'_> = FuturesUnordered::new();
+impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
+    /// Runs until everything is settled, the run is halted, or a second signal comes. Returns the signal that stopped it,
+    /// if one did.
+    pub async fn run(mut self, signals: &mut (impl Stream<Item = Signal> + Unpin)) -> Option<Signal> {
+        let mut flights: Flights<'a> = FuturesUnordered::new();
         let mut reservation = Reservation::default();
-        let mut driven = Driven { signal: None };
+        let mut stopped = None;
         loop {
             let stamp = self.clock.stamp();
             self.job.tick(stamp);
-            let wait = self.let_out(stamp, portal, ledger, &mut flights, &mut reservation);
+            let wait = self.let_out(stamp, &mut flights, &mut reservation);
             self.job.drop_ready(stamp);
             self.observer.watch(self.job, self.pace, wait.as_ref(), stamp);
             if self.job.is_finished() && flights.is_empty() {
                 break;
             }
-            let frame = self.clock.instant(stamp.now + FRAME);
             // What is due already waits for the pacer: waking at once for it would be a busy loop.
             let due_later = self.job.wake().filter(|at| *at > stamp.now);
             let wake = [due_later, wait.and_then(|wait| wait.until)].into_iter().flatten().min();
-            let wake = wake.map_or(frame, |wake| self.clock.instant(wake).min(frame));
+            let clock = self.clock;
             tokio::select! {
                 biased;
-                signal = signals.next() => {
-                    if signal.insists_after(driven.signal) {
+                Some(signal) = signals.next() => {
+                    if signal.insists_after(stopped) {
                         // Whatever is in flight is left to itself, and recorded as what it is: unknown.
                         flights.clear();
                         break;
                     }
-                    if driven.signal.is_none() {
+                    if stopped.is_none() {
                         self.job.halt(Halt::Stopped);
                         self.observer.stopping(self.job.in_flight());
                     }
-                    driven.signal = driven.signal.filter(|earlier| *earlier != Signal::Hangup).or(Some(signal));
+                    stopped = stopped.filter(|earlier| *earlier != Signal::Hangup).or(Some(signal));
                 }
                 Some(landing) = flights.next() => {
-                    self.landed(landing, portal, ledger, &mut flights, &mut reservation);
+                    self.landed(landing, &mut flights, &mut reservation);
                     while let Some(Some(landing)) = flights.next().now_or_never() {
-                        self.landed(landing, portal, ledger, &mut flights, &mut reservation);
+                        self.landed(landing, &mut flights, &mut reservation);
                     }
                 }
-                () = sleep_until(wake) => {}
+                () = clock.until(wake) => {}
             }
         }
-        driven
+        stopped
     }
 
     /// Lets out whatever may leave now; says what the next request waits for, if one does.
-    fn let_out<'a>(
-        &mut self,
-        stamp: Stamp,
-        portal: &'a Portal,
-        ledger: &'a Recorder,
-        flights: &mut Flights<'a>,
-        reservation: &mut Reservation,
-    ) -> Option<Wait> {
+    fn let_out(&mut self, stamp: Stamp, flights: &mut Flights<'a>, reservation: &mut Reservation) -> Option<Wait> {
         let mut wait: Option<Wait> = None;
-        let mut batch = Vec::new();
+        let mut letters = Vec::new();
         while reservation.may_leave() && self.job.wants_write(stamp.now) {
             match self.pace.admit(Kind::Write, stamp.now) {
                 Ok(permit) => {
-                    let Some(row) = self.job.take_write() else {
+                    let Some(letter) = self.job.take_letter(stamp.now) else {
                         self.pace.settle(permit, pace::Ending::NeverLeft, stamp.now);
                         break;
                     };
                     reservation.left += 1;
-                    batch.push((row, permit));
+                    letters.push((letter, permit));
                 }
                 Err(refused) => {
                     wait = Some(refused);
@@ -164,8 +192,8 @@ impl Drive<'_, '_> {
                 }
             }
         }
-        if !batch.is_empty() {
-            flights.push(self.intend(batch, ledger));
+        if !letters.is_empty() {
+            flights.push(self.intend(letters));
         }
         while reservation.may_leave()
             && let Some(call) = self.job.peek_read(stamp.now)
@@ -174,7 +202,7 @@ impl Drive<'_, '_> {
                 Ok(permit) => {
                     self.job.take_read(call);
                     reservation.left += 1;
-                    flights.push(self.ask(call, permit, stamp.now, portal));
+                    flights.push(self.ask(call, permit, stamp.now));
                 }
                 Err(refused) => {
                     wait = Wait::sooner(wait, refused);
@@ -183,73 +211,50 @@ impl Drive<'_, '_> {
             }
         }
         if let Some(upto) = reservation.next() {
-            let reserving = ledger.reserve(upto);
+            let reserving = self.record.reserve(upto);
             flights.push(async move { Landing::Reserved(upto, reserving.await) }.boxed_local());
         }
         wait
     }
 
-    fn ask<'a>(&self, call: Call, permit: Permit, now: Moment, portal: &'a Portal) -> LocalBoxFuture<'a, Landing> {
+    fn ask(&self, call: Call, permit: Permit, now: Moment) -> LocalBoxFuture<'a, Landing> {
+        let wire = self.wire;
         match call {
-            Call::Link(kind) => {
-                async move { Landing::Link(kind, permit, now, portal.invite_link(kind).await) }.boxed_local()
-            }
-            Call::Page(start) => {
-                let by_address = self.keys.roster.columns().email.is_some();
-                let wanted = if by_address { Wanted::StatusAndAddress } else { Wanted::Status };
-                async move { Landing::Page(start, permit, now, portal.page(start, wanted).await) }.boxed_local()
-            }
-            Call::Tenant => async move { Landing::Tenant(permit, now, portal.tenant().await) }.boxed_local(),
+            Call::Link(kind) => async move { Landing::Link(kind, permit, now, wire.link(kind).await) }.boxed_local(),
+            Call::Page(start) => async move { Landing::Page(start, permit, now, wire.page(start).await) }.boxed_local(),
+            Call::Tenant => async move { Landing::Tenant(permit, now, wire.tenant().await) }.boxed_local(),
             Call::Account(row) => {
                 let user = self.job.user(row);
                 async move {
                     let result = match user {
-                        Some(user) => portal.account(user).await,
+                        Some(user) => wire.account(user).await,
                         None => Err(Fault::Unreadable("the row has no user id")),
                     };
-                    Landing::Account(row, permit, now, result)
+                    Landing::Person(row, permit, now, result)
                 }
                 .boxed_local()
             }
-            Call::Person(row) => {
-                let email = self.keys.email(row);
-                async move {
-                    let result = match email {
-                        Ok(email) => portal.person(&email).await,
-                        Err(why) => Err(Fault::NotSent { why, for_good: true }),
-                    };
-                    Landing::Account(row, permit, now, result)
-                }
-                .boxed_local()
-            }
+            Call::Person(row) => async move { Landing::Person(row, permit, now, wire.person(row).await) }.boxed_local(),
         }
     }
 
-    fn intend<'a>(&self, batch: Vec<(u32, Permit)>, ledger: &'a Recorder) -> LocalBoxFuture<'a, Landing> {
-        let intents = batch
-            .iter()
-            .filter_map(|(row, _)| {
-                let user = self.job.user(*row)?;
-                Some(Intent {
-                    mail: Mail::Congratulation,
-                    subject: *user.as_bytes(),
-                    email: self.job.email(*row),
-                    let_go: self.let_go,
-                })
+    fn intend(&self, letters: Vec<(Letter, Permit)>) -> LocalBoxFuture<'a, Landing> {
+        let rows = letters.iter().flat_map(|(letter, _)| &letter.rows);
+        let intents = rows
+            .filter_map(|row| {
+                let email = self.job.email(*row);
+                let subject = match self.mail {
+                    Mail::Congratulation => *self.job.user(*row)?.as_bytes(),
+                    Mail::Invitation => email?.0,
+                };
+                Some(Intent { mail: self.mail, subject, email, let_go: self.let_go })
             })
             .collect();
-        let recording = ledger.intend(intents);
-        async move { Landing::Intents(batch, recording.await) }.boxed_local()
+        let recording = self.record.intend(intents);
+        async move { Landing::Intents(letters, recording.await) }.boxed_local()
     }
 
-    fn landed<'a>(
-        &mut self,
-        landing: Landing,
-        portal: &'a Portal,
-        ledger: &'a Recorder,
-        flights: &mut Flights<'a>,
-        reservation: &mut Reservation,
-    ) {
+    fn landed(&mut self, landing: Landing, flights: &mut Flights<'a>, reservation: &mut Reservation) {
         let stamp = self.clock.stamp();
         match landing {
             Landing::Link(kind, permit, left, result) => {
@@ -260,7 +265,7 @@ impl Drive<'_, '_> {
                 self.settle_pace(permit, left, Class::Page, result.as_ref().err(), stamp);
                 self.job.page_came(start, result, stamp);
             }
-            Landing::Account(row, permit, left, result) => {
+            Landing::Person(row, permit, left, result) => {
                 self.settle_pace(permit, left, Class::User, result.as_ref().err(), stamp);
                 self.job.account_came(row, result, stamp);
             }
@@ -268,12 +273,32 @@ impl Drive<'_, '_> {
                 self.settle_pace(permit, left, Class::User, result.as_ref().err(), stamp);
                 self.job.tenant_came(&result, stamp);
             }
-            Landing::Intents(batch, recorded) => self.intended(batch, recorded, stamp, portal, flights),
-            Landing::Write(row, attempt, permit, left, result) => {
-                self.settle_pace(permit, left, Class::Congratulation, result.as_ref().err(), stamp);
-                let ending = self.job.write_came(row, &result, stamp);
+            Landing::Intents(letters, Ok(recorded)) => {
+                let mut recorded = recorded.into_iter();
+                for (letter, permit) in letters {
+                    let answers = recorded.by_ref().take(letter.rows.len()).collect();
+                    self.intended(letter, permit, answers, stamp, flights);
+                }
+            }
+            Landing::Intents(letters, Err(error)) => {
+                for (letter, permit) in letters {
+                    self.pace.settle(permit, pace::Ending::NeverLeft, stamp.now);
+                    for row in letter.rows {
+                        self.job.intent_lost(row, &error.to_string(), stamp);
+                    }
+                }
+            }
+            Landing::Write(rows, permit, left, result) => {
+                let class = match self.mail {
+                    Mail::Congratulation => Class::Congratulation,
+                    Mail::Invitation => Class::Invitation,
+                };
+                self.settle_pace(permit, left, class, result.as_ref().err(), stamp);
                 let http = result.as_ref().err().map_or(Some(200), Fault::status);
-                ledger.conclude(attempt, ending, http);
+                for (row, attempt) in rows {
+                    let ending = self.job.write_came(row, &result, stamp);
+                    self.record.conclude(attempt, ending, http);
+                }
             }
             Landing::Reserved(upto, Ok(())) => reservation.reserved = upto,
             Landing::Reserved(_, Err(error)) => self.job.halt(Halt::Storage(error.to_string())),
@@ -281,55 +306,50 @@ impl Drive<'_, '_> {
         self.observer.settled(self.job, stamp);
     }
 
-    /// Intents are on disk, or refused, or could not be written.
-    fn intended<'a>(
+    /// The intents of a letter are on disk, or refused.
+    fn intended(
         &mut self,
-        batch: Vec<(u32, Permit)>,
-        recorded: Result<Vec<Intended>, LedgerError>,
+        mut letter: Letter,
+        permit: Permit,
+        answers: Vec<Intended>,
         stamp: Stamp,
-        portal: &'a Portal,
         flights: &mut Flights<'a>,
     ) {
-        let recorded = match recorded {
-            Ok(recorded) => recorded,
-            Err(error) => {
-                for (row, permit) in batch {
-                    self.pace.settle(permit, pace::Ending::NeverLeft, stamp.now);
-                    self.job.intent_lost(row, &error.to_string(), stamp);
-                }
-                return;
-            }
-        };
-        for ((row, permit), intended) in batch.into_iter().zip(recorded) {
+        let rows = std::mem::take(&mut letter.rows);
+        let mut open = Vec::with_capacity(rows.len());
+        for (row, intended) in rows.into_iter().zip(answers) {
             match intended {
                 Intended::Open(attempt) if self.job.halted().is_some() => {
-                    self.pace.settle(permit, pace::Ending::NeverLeft, stamp.now);
                     let ending = self.job.not_left(row);
-                    self.ledger.conclude(attempt, ending, None);
+                    self.record.conclude(attempt, ending, None);
                 }
-                Intended::Open(attempt) => {
-                    let user = self.job.user(row);
-                    let key = user.ok_or_else(|| "the row has no user id".to_owned()).and_then(|user| {
-                        self.keys.key(row, user, self.tenant.or(self.job.tenant()), stamp.wall).map(|key| (user, key))
-                    });
-                    let left = stamp.now;
-                    flights.push(
-                        async move {
-                            let result = match key {
-                                Ok((user, key)) => portal.congratulate(user, &key).await,
-                                Err(why) => Err(Fault::NotSent { why, for_good: true }),
-                            };
-                            Landing::Write(row, attempt, permit, left, result)
-                        }
-                        .boxed_local(),
-                    );
-                }
-                Intended::Held(standing) => {
-                    self.pace.settle(permit, pace::Ending::NeverLeft, stamp.now);
-                    self.job.intent_refused(row, standing, stamp);
-                }
+                Intended::Open(attempt) => open.push((row, attempt)),
+                Intended::Held(held) => self.job.intent_refused(row, held, stamp),
             }
         }
+        if open.is_empty() {
+            self.pace.settle(permit, pace::Ending::NeverLeft, stamp.now);
+            return;
+        }
+        letter.rows.extend(open.iter().map(|(row, _)| *row));
+        let users: Vec<_> = letter.rows.iter().map(|row| self.job.user(*row)).collect();
+        let addressed = self.wire.address(&letter, &users, self.tenant.or(self.job.tenant()), stamp);
+        if matches!(addressed, Addressed::Congratulation { own: true, .. }) {
+            for (row, _) in &open {
+                self.job.sends_own_key(*row);
+            }
+        }
+        let (wire, left) = (self.wire, stamp.now);
+        flights.push(
+            async move {
+                let result = match addressed {
+                    Addressed::Impossible(why) => Err(Fault::NotSent { why, for_good: true }),
+                    addressed => wire.send(addressed).await,
+                };
+                Landing::Write(open, permit, left, result)
+            }
+            .boxed_local(),
+        );
     }
 
     /// Tells the pacer how a request ended, and draws what follows for the run.
@@ -357,3 +377,6 @@ impl Reservation {
         Some(self.asked)
     }
 }
+
+/// How often the run's standing is shown.
+pub(super) const FRAME: Duration = Duration::from_millis(100);

@@ -1,163 +1,205 @@
-//! The job: everything is read and opened and looked at before the first request; then the loop; then the results.
+//! A run of any mail: [`open`] reads and opens everything and decides what is due, [`Opened::carry_out`] does it, and
+//! what became of it is told. Whoever is asked in between decides whether.
 //!
 //! This is the composition root: the only place that knows roster, ledger, portal, pace, workflow and results at once.
-//! It decides the exit status, by the order that the specification gives.
 
-mod closing;
-mod drive;
-mod key;
+mod clock;
+mod close;
+pub mod drive;
 mod observer;
+mod open;
 mod outputs;
-mod setup;
+mod wire;
 
 use std::io;
 
-use jiff::Timestamp;
 use tracing::Instrument;
 
 use self::{
-    drive::{Clock, Drive},
+    clock::Stopwatch,
+    drive::{Clock, Drive, Record},
+    wire::Carrier,
+};
+pub use self::{
     observer::Observer,
-    setup::Setup,
+    open::{Foreseen, Opened, Telling, foresee, open},
 };
 use crate::{
-    ledger::{LedgerError, Recorder, RunStart},
+    attempt::{Ending, Mail},
+    audience::Audience,
+    exit::Exit,
+    ledger::{AttemptId, Intended, Intent, LedgerError, Recorder, RunStart},
+    mail::word,
     pace::Pace,
-    results::{self, RowResult, Settled},
+    report::Summary,
+    results,
+    roster::Roster,
     settings::Settings,
-    signals::Signals,
-    terminal::{Progress, ProgressKind, Screen},
-    workflow::{Closed, Halt, Job, Policy},
+    signals::{Signal, Signals},
+    workflow::{Closed, Halt, Job, Policy, Wait},
 };
 
-/// Runs the job. Returns the exit status; an error means that it could not start, and that nothing was sent.
-pub fn run(settings: &Settings, quiet: bool, screen: &Screen) -> Result<u8, anyhow::Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match setup::prepare(settings, quiet, screen)? {
-        Some(setup) => {
-            let run = uuid::Uuid::now_v7();
-            // Every line of the log names the run.
-            let span = tracing::info_span!("run", id = %run);
-            runtime.block_on(drive(setup, run, settings, quiet, screen).instrument(span))
-        }
-        None => Ok(2),
+/// What became of a run.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit status.
+    pub exit: Exit,
+    /// What is told of it.
+    pub summary: Summary,
+    /// What could not be written besides the results, which are whole.
+    pub unwritten: Vec<String>,
+}
+
+impl Record for Recorder {
+    fn intend(&self, intents: Vec<Intent>) -> impl Future<Output = Result<Vec<Intended>, LedgerError>> {
+        Self::intend(self, intents)
+    }
+
+    fn conclude(&self, attempt: AttemptId, ending: Ending, http: Option<u16>) {
+        Self::conclude(self, attempt, ending, http);
+    }
+
+    fn reserve(&self, upto: u64) -> impl Future<Output = Result<(), LedgerError>> {
+        Self::reserve(self, upto)
     }
 }
 
-async fn drive(
-    setup: Setup,
-    run: uuid::Uuid,
-    settings: &Settings,
-    quiet: bool,
-    screen: &Screen,
-) -> Result<u8, anyhow::Error> {
-    // The lock and the embedded portal live until the run is over.
-    let Setup { roster, target, portal, portal_name, account, mut ledger, ledger_is_kept, .. } = setup;
-    let Setup { lock: _lock, policy, limits, machine_key, let_go, sandbox: _sandbox, events, .. } = setup;
-    // From here on Ctrl-C lets what is in flight finish.
-    let mut signals = Signals::listen()?;
-    let clock = Clock::start();
-    let start = clock.stamp();
-    let seed = run.as_u64_pair().1;
-    let policy = Policy { seed, ..policy };
-    let earlier = |user| setup::earlier(&ledger, user, let_go);
-    let carried = |row| setup::is_carried(settings, &roster, row);
-    let mut job = ledger.on_one_view(|| Job::new(roster.rows(), policy, carried, earlier, start))?;
-    let recent = ledger.used(Some(account), limits.rate.window)?.recent;
-    let mut pace = Pace::new(limits, &recent, seed);
-    ledger.begin_run(RunStart {
-        id: run,
+impl Opened {
+    /// Does what is due. An error means that it could not begin; nothing was sent.
+    pub fn carry_out(self, settings: &Settings, audience: &mut dyn Audience) -> Result<Ended, anyhow::Error> {
+        let Self { roster, plan, budget, target, portal, portal_name, account, mut ledger, .. } = self;
+        // The lock and the embedded portal live until the run is over.
+        let Self { lock, machine_key, events, sandbox: _sandbox, .. } = self;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let run = uuid::Uuid::now_v7();
+        let seed = run.as_u64_pair().1;
+        let mail = settings.mail;
+        let recent = ledger.used(Some(account), settings.limits.rate.window)?.recent;
+        ledger.begin_run(beginning(run, account, settings, &roster))?;
+        let ledger_path = lock.is_some().then(|| ledger.path().to_owned());
+        let recorder = Recorder::start(ledger)?;
+        // From here on Ctrl-C lets what is in flight finish.
+        let clock = Stopwatch::start();
+        let start = clock.stamp();
+        let policy = policy(settings, budget.daily_left, seed);
+        let mut job = Job::new(roster.rows(), plan, policy, start);
+        let mut pace = Pace::new(settings.limits, &recent, seed);
+        let mut observer = Observer::new(audience, mail, settings.limits.rate, events);
+        observer.started(&run.to_string(), &portal_name, roster.rows().len(), start);
+        observer.settled(&mut job, start);
+        let wire = Carrier {
+            mail,
+            portal: &portal,
+            roster: &roster,
+            key: &settings.sending.key,
+            machine_key: machine_key.as_ref(),
+            culture: settings.sending.culture.as_deref(),
+        };
+        let drive = Drive {
+            job: &mut job,
+            pace: &mut pace,
+            wire: &wire,
+            record: &recorder,
+            clock: &clock,
+            observer: &mut observer,
+            mail,
+            let_go: open::let_go(settings),
+            tenant: settings.sending.tenant,
+        };
+        // Every line of the log names the run.
+        let span = tracing::info_span!("run", id = %run);
+        let driven = runtime.block_on(
+            async {
+                let mut signals = std::pin::pin!(Signals::listen()?.into_stream());
+                Ok::<Option<Signal>, io::Error>(drive.run(&mut signals).await)
+            }
+            .instrument(span),
+        );
+        let end = clock.stamp();
+        job.conclude(end);
+        observer.settled(&mut job, end);
+        let (traffic, events) = observer.finish();
+        let (ledger, recorded) = runtime.block_on(recorder.finish());
+        let signal = driven?;
+        let no_links = settings.sinks.no_links;
+        let written = results::write(mail, &roster, &target, |row| {
+            let end = job.end(row)?;
+            Some(if no_links { crate::outcome::RowEnd { link: "", ..end } } else { end })
+        });
+        let trouble = storage_trouble(&job, &recorded, &written);
+        let exit = close::exit(&job, &roster, signal, trouble.is_some(), &settings.selection.fail_on);
+        // The day's writes are gone through only where somebody is told of them.
+        let frees_at = ledger
+            .as_ref()
+            .filter(|_| job.closed() == Some(&Closed::Daily))
+            .and_then(|ledger| ledger.used(Some(account), std::time::Duration::ZERO).ok())
+            .and_then(|used| end.wall.checked_add(used.frees_in?).ok());
+        let mut unwritten = Vec::new();
+        if let Some(mut ledger) = ledger.filter(|_| recorded.is_ok()) {
+            let counts = job.tally().occurred().map(|(outcome, rows)| (word(mail, outcome), rows));
+            let closed = ledger.end_run(exit.code(), traffic.sent(), counts).and_then(|()| ledger.close());
+            if let Err(error) = closed {
+                unwritten.push(format!("the end of the run could not be recorded: {error}"));
+            }
+        }
+        let summary = close::summary(close::Closing {
+            job: &job,
+            roster: &roster,
+            settings,
+            portal: portal_name,
+            uses_api_key: portal.uses_api_key(),
+            run,
+            traffic,
+            started_at: start.wall,
+            ended_at: end.wall,
+            took: end.now.since_start(),
+            exit,
+            target: &target,
+            ledger: ledger_path,
+            trouble,
+            signal,
+            frees_at,
+        });
+        let told = outputs::write(&summary, &job, &roster, settings, events, end.wall);
+        // Whoever reads them relies on them; a job's summary is a courtesy.
+        let exit = if told.is_err() { Exit::Storage } else { exit };
+        for told in [told, outputs::summarise_job(&summary, settings)] {
+            unwritten.extend(told.err().map(|error| format!("{error:#}; the results and the ledger are whole")));
+        }
+        Ok(Ended { exit, summary, unwritten })
+    }
+}
+
+/// What the ledger is told of a run that begins.
+fn beginning(id: uuid::Uuid, account: [u8; 8], settings: &Settings, roster: &Roster) -> RunStart {
+    RunStart {
+        id,
         account,
-        command: "run",
+        command: match settings.mail {
+            Mail::Congratulation => "run",
+            Mail::Invitation => "invite",
+        },
         roster: settings.source.to_string(),
         roster_hash: roster.sha256(),
         rows: roster.rows().len(),
         who: crate::who::who(),
-    })?;
-    let ledger_path = ledger_is_kept.then(|| ledger.path().to_owned());
-    let recorder = Recorder::start(ledger)?;
-    let kind = if quiet { ProgressKind::Never } else { settings.progress };
-    let mut observer = Observer::new(screen.clone(), Progress::new(kind, screen), limits.rate, events);
-    observer.started(&run.to_string(), &portal_name, roster.rows().len(), start);
-    observer.settled(&mut job, start);
-    let keys = Setup::key_maker(&roster, &settings.sending.key, machine_key);
-    let driven = Drive {
-        job: &mut job,
-        pace: &mut pace,
-        portal: &portal,
-        ledger: &recorder,
-        keys: &keys,
-        tenant: settings.sending.tenant,
-        let_go,
-        observer: &mut observer,
-        clock,
-    }
-    .run(&mut signals)
-    .await;
-    let end = clock.stamp();
-    job.conclude(end);
-    observer.settled(&mut job, end);
-    let (traffic, events) = observer.finish();
-    let (ledger, recorded) = recorder.finish().await;
-    let written = results::write(&roster, &target, |row| row_result(&job, row, settings.sinks.no_links));
-    let trouble = storage_trouble(&job, &recorded, &written);
-    let status = closing::exit_status(&job, driven.signal, trouble.is_some(), &settings.selection.fail_on);
-    // The day's writes are gone through only where somebody is told of them.
-    let frees_at = ledger
-        .as_ref()
-        .filter(|_| job.closed() == Some(&Closed::Daily))
-        .and_then(|ledger| ledger.used(Some(account), std::time::Duration::ZERO).ok())
-        .and_then(|used| used.frees_in)
-        .and_then(|frees_in| end.wall.checked_add(frees_in).ok());
-    let counts = job.tally().occurred().map(|(outcome, rows)| (outcome.as_str(), rows));
-    if let Some(mut ledger) = ledger
-        && recorded.is_ok()
-        && let Err(error) = ledger.end_run(status, traffic.sent(), counts)
-    {
-        screen.say(&format!("the end of the run could not be recorded: {error}"));
-    }
-    let summary = closing::summary(closing::Closing {
-        job: &job,
-        roster: &roster,
-        settings,
-        portal: portal_name,
-        uses_api_key: portal.uses_api_key(),
-        run,
-        traffic,
-        started_at: start.wall,
-        ended_at: end.wall,
-        took: end.now.since_start(),
-        exit_status: status,
-        target: &target,
-        ledger: ledger_path,
-        trouble,
-        signal: driven.signal,
-        frees_at,
-    });
-    closing::tell(&summary, quiet, screen);
-    let told = outputs::write(&summary, &job, &roster, settings, events, end.wall);
-    match told.and_then(|()| outputs::tell_github(&summary, screen)) {
-        Ok(()) => Ok(status),
-        Err(error) => {
-            screen.say(&format!("onboard: {error:#}; the results and the ledger are whole"));
-            Ok(5)
-        }
     }
 }
 
-/// The results' view of a row's end.
-fn row_result<'a>(job: &'a Job<'_>, row: usize, no_links: bool) -> RowResult<'a> {
-    match job.end(row) {
-        None => RowResult::CarriedOver,
-        Some(end) => RowResult::Settled(Settled {
-            user: end.user,
-            invite_link: if no_links { "" } else { end.link },
-            active: end.active,
-            congratulation: end.outcome,
-            attempts: end.attempts,
-            completed_at: end.completed_at.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
-            detail: end.detail,
-        }),
+fn policy(settings: &Settings, daily_left: u64, seed: u64) -> Policy {
+    let sending = &settings.sending;
+    Policy {
+        mail: settings.mail,
+        again: sending.again.sent,
+        max_unknown: settings.trouble.max_unknown,
+        retries: settings.trouble.retries,
+        outage: settings.trouble.outage,
+        limit: sending.limit,
+        daily_left,
+        wait: settings.trouble.wait.map(|at_most| Wait { at_most, poll: settings.trouble.poll }),
+        refresh: settings.selection.refresh,
+        needs_tenant: sending.sign_with.is_some() && sending.tenant.is_none(),
+        seed,
     }
 }
 

@@ -1,14 +1,16 @@
 //! Watches a run for people and records: bars, remarks, logs, and what went over the wire. It changes nothing.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::{
+    attempt::Mail,
+    audience::{Audience, Standing},
     display::{Shown, Span, count},
-    outcome::Outcome,
+    mail,
+    outcome::{Outcome, RowEnd},
     pace::{Moment, Pace, Rate, Wait, WaitReason},
     portal::Fault,
     report::{Class, End, Event, Events, Traffic},
-    terminal::{Progress, Screen, Standing},
     workflow::{Job, Stamp},
 };
 
@@ -17,10 +19,10 @@ const EVERY: Duration = Duration::from_millis(100);
 /// Waits shorter than this are not worth a word.
 const WORTH_SAYING: Duration = Duration::from_millis(700);
 
-#[derive(Debug)]
-pub(super) struct Observer {
-    screen: Screen,
-    progress: Progress,
+/// Tells an audience, the log and the events of a run.
+pub struct Observer<'a> {
+    audience: &'a mut dyn Audience,
+    mail: Mail,
     rate: Rate,
     traffic: Traffic,
     shown_at: Option<Moment>,
@@ -30,13 +32,21 @@ pub(super) struct Observer {
     waited: Option<&'static str>,
 }
 
-impl Observer {
-    pub(super) fn new(screen: Screen, progress: Progress, rate: Rate, events: Option<Events>) -> Self {
-        Self { screen, progress, rate, traffic: Traffic::default(), shown_at: None, down: false, events, waited: None }
+impl fmt::Debug for Observer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer").field("traffic", &self.traffic).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Observer<'a> {
+    /// An observer that tells this audience, and writes these events.
+    pub fn new(audience: &'a mut dyn Audience, mail: Mail, rate: Rate, events: Option<Events>) -> Self {
+        let traffic = Traffic::default();
+        Self { audience, mail, rate, traffic, shown_at: None, down: false, events, waited: None }
     }
 
     /// Shows where the run stands, now and then.
-    pub(super) fn watch(&mut self, job: &Job<'_>, pace: &Pace, wait: Option<&Wait>, stamp: Stamp) {
+    pub(crate) fn watch(&mut self, job: &Job<'_>, pace: &Pace, wait: Option<&Wait>, stamp: Stamp) {
         if self.shown_at.is_some_and(|at| stamp.now.saturating_since(at) < EVERY) {
             return;
         }
@@ -44,7 +54,7 @@ impl Observer {
         self.tell_outage(job);
         self.tell_wait(job, wait, stamp);
         let standing = self.standing(job, pace, wait, stamp.now);
-        self.progress.show(&standing, stamp.now.since_start());
+        self.audience.show(&standing, stamp.now.since_start());
     }
 
     fn tell_outage(&mut self, job: &Job<'_>) {
@@ -53,11 +63,11 @@ impl Observer {
             (Some((_, why)), false) => {
                 self.down = true;
                 let why = Shown(why);
-                self.screen.say(&format!("the portal cannot be reached ({why}); the run pauses and tries again"));
+                self.audience.say(&format!("the portal cannot be reached ({why}); the run pauses and tries again"));
             }
             (None, true) => {
                 self.down = false;
-                self.screen.say("the portal answers again");
+                self.audience.say("the portal answers again");
             }
             (Some(_), true) | (None, false) => {}
         }
@@ -90,7 +100,7 @@ impl Observer {
     }
 
     /// The run begins.
-    pub(super) fn started(&mut self, run: &str, portal: &str, rows: usize, stamp: Stamp) {
+    pub(crate) fn started(&mut self, run: &str, portal: &str, rows: usize, stamp: Stamp) {
         if let Some(events) = &mut self.events {
             let rows = u64::try_from(rows).unwrap_or(u64::MAX);
             events.tell(&Event::Started { run, portal, rows }, stamp.wall);
@@ -112,9 +122,13 @@ impl Observer {
         Standing {
             links: (u64::from(links), u64::from(all_links)),
             checks: (progress.to_check.saturating_sub(open + u64::from(reads)), progress.to_check),
-            congratulations: (ended, ended + ready + u64::from(writes)),
+            mail: plural(self.mail),
+            messages: (ended, ended + ready + u64::from(writes)),
             rows: (outcomes.total(), progress.rows),
-            outcomes,
+            outcomes: outcomes
+                .occurred()
+                .map(|(outcome, rows)| (mail::word(self.mail, outcome), rows, worth_a_look(outcome)))
+                .collect(),
             window: (u64::from(pulse.used), u64::from(pulse.limit)),
             window_name: if window == 60 { "this minute".to_owned() } else { format!("in {}", Span(self.rate.window)) },
             refused: pulse.refusals,
@@ -124,30 +138,23 @@ impl Observer {
     }
 
     /// Rows were settled.
-    pub(super) fn settled(&mut self, job: &mut Job<'_>, stamp: Stamp) {
+    pub(crate) fn settled(&mut self, job: &mut Job<'_>, stamp: Stamp) {
         for remark in job.drain_remarks() {
-            self.screen.say(&remark);
+            self.audience.say(&remark);
         }
         for row in job.drain_settled() {
             if let Some(end) = job.end(row as usize) {
+                let (row, word) = (u64::from(row) + 1, mail::word(self.mail, end.outcome));
                 if let Some(events) = &mut self.events {
-                    let event = Event::RowSettled {
-                        row: u64::from(row) + 1,
-                        user_id: end.user.map(|user| user.to_string()),
-                        congratulation: end.outcome,
-                        active: end.active,
-                        attempts: end.attempts,
-                        detail: &end.detail,
-                    };
-                    events.tell(&event, stamp.wall);
+                    events.tell(&row_settled(self.mail, row, word, &end), stamp.wall);
                 }
-                tracing::info!(row = u64::from(row) + 1, outcome = %end.outcome, detail = %end.detail, "row settled");
+                tracing::info!(row, outcome = word, detail = %end.detail, "row settled");
             }
         }
     }
 
     /// A request ended.
-    pub(super) fn request(&mut self, class: Class, left: Moment, fault: Option<&Fault>, stamp: Stamp) {
+    pub(crate) fn request(&mut self, class: Class, left: Moment, fault: Option<&Fault>, stamp: Stamp) {
         let latency = stamp.now.saturating_since(left);
         let end = match fault {
             None => End::Done,
@@ -169,19 +176,44 @@ impl Observer {
     }
 
     /// A signal came.
-    pub(super) fn stopping(&mut self, (reads, writes): (u32, u32)) {
+    pub(crate) fn stopping(&mut self, (reads, writes): (u32, u32)) {
         let in_flight = u64::from(reads) + u64::from(writes);
-        self.screen.say(&format!(
+        self.audience.say(&format!(
             "stopping: {} in flight may finish, nothing new leaves (a second signal stops at once)",
             count(in_flight, "request")
         ));
     }
 
     /// The end: the bars go, what was counted stays; events wait for the exit status.
-    pub(super) fn finish(mut self) -> (Traffic, Option<Events>) {
-        self.progress.finish();
+    pub(crate) fn finish(self) -> (Traffic, Option<Events>) {
+        self.audience.finish();
         (self.traffic, self.events)
     }
+}
+
+fn row_settled<'e>(mail: Mail, row: u64, word: &'static str, end: &'e RowEnd<'_>) -> Event<'e> {
+    let only = |of: Mail| (mail == of).then_some(word);
+    Event::RowSettled {
+        row,
+        user_id: end.user.map(|user| user.to_string()),
+        congratulation: only(Mail::Congratulation),
+        invitation: only(Mail::Invitation),
+        active: end.active,
+        attempts: end.attempts,
+        detail: &end.detail,
+    }
+}
+
+const fn plural(mail: Mail) -> &'static str {
+    match mail {
+        Mail::Congratulation => "congratulations",
+        Mail::Invitation => "invitations",
+    }
+}
+
+/// Outcomes worth a look while the run goes on.
+const fn worth_a_look(outcome: Outcome) -> bool {
+    !matches!(outcome, Outcome::Sent | Outcome::AlreadySent | Outcome::Duplicate)
 }
 
 /// What the run waits for, as a person says it.

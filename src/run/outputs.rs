@@ -12,10 +12,9 @@ use jiff::Timestamp;
 use crate::{
     display::moment,
     file::{Target, write_whole},
-    report::{About, Event, Events, MOST_ROWS, PageRow, Summary, SummaryJson, annotations, junit, markdown, page},
+    report::{About, Event, Events, MOST_ROWS, PageRow, Summary, SummaryJson, junit, markdown, page},
     roster::Roster,
     settings::Settings,
-    terminal::Screen,
     workflow::Job,
 };
 
@@ -62,21 +61,12 @@ fn quietly(written: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// What GitHub Actions shows, where the run is one of its steps.
-#[expect(clippy::disallowed_methods, reason = "GitHub Actions says so in the environment")]
-pub(super) fn tell_github(summary: &Summary, screen: &Screen) -> Result<(), anyhow::Error> {
-    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
-        let annotations = annotations(summary);
-        if !annotations.is_empty() {
-            screen.say(annotations.trim_end());
-        }
-    }
-    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
-        let file = OpenOptions::new().append(true).create(true).open(&path);
-        file.and_then(|mut file| file.write_all(markdown(summary).as_bytes()))
-            .with_context(|| format!("{} (GITHUB_STEP_SUMMARY) could not be written", Path::new(&path).display()))?;
-    }
-    Ok(())
+/// The summary of the job, where GitHub Actions asks for one.
+pub(super) fn summarise_job(summary: &Summary, settings: &Settings) -> Result<(), anyhow::Error> {
+    let Some(path) = settings.sinks.github.as_ref().and_then(|github| github.summary.as_ref()) else { return Ok(()) };
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    file.and_then(|mut file| file.write_all(markdown(summary).as_bytes()))
+        .with_context(|| format!("{} (GITHUB_STEP_SUMMARY) could not be written", path.display()))
 }
 
 fn about(summary: &Summary, settings: &Settings) -> About {

@@ -16,7 +16,12 @@ use hyper::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Class, Partition, State, User, faults::Kind, hex, limits::Refused, lock};
+use super::{
+    faults::{Class, Kind},
+    limits::Refused,
+    people::User,
+    state::{Partition, State, hex, lock},
+};
 use crate::user::{EmployeeType, UserId};
 
 type Stream = futures::stream::BoxStream<'static, Result<Frame<Bytes>, io::Error>>;

@@ -5,4 +5,4 @@ pub mod logs;
 mod outlet;
 mod progress;
 
-pub use self::progress::{Bars, Progress, ProgressKind, Screen, Standing, colour_is_wanted};
+pub use self::progress::{Bars, Onlooker, Progress, ProgressKind, Screen, colour_is_wanted};

@@ -14,8 +14,8 @@ use console::{Term, measure_text_width, truncate_str};
 
 use super::outlet::{Outlet, Weight};
 use crate::{
+    audience::{Audience, Standing},
     display::{Grouped, Span, wrapped},
-    outcome::{Outcome, Tally},
 };
 
 /// How often a plain line is written, unless another tenth of the rows is settled before.
@@ -126,31 +126,6 @@ impl Write for &Screen {
     }
 }
 
-/// Where a run stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Links learned, of those needed.
-    pub links: (u64, u64),
-    /// Statuses learned, of those needed.
-    pub checks: (u64, u64),
-    /// Congratulations that ended, of those that are due as far as is known.
-    pub congratulations: (u64, u64),
-    /// Rows settled, of all.
-    pub rows: (u64, u64),
-    /// Rows by outcome.
-    pub outcomes: Tally,
-    /// Requests that the window counts, of those it admits.
-    pub window: (u64, u64),
-    /// The window, as in "of 1,500 this minute".
-    pub window_name: String,
-    /// Refusals so far.
-    pub refused: u64,
-    /// How long it still takes, as far as is known.
-    pub left: Option<Duration>,
-    /// What is waited for.
-    pub waits_for: Option<String>,
-}
-
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ProgressKind {
@@ -219,6 +194,34 @@ impl Progress {
     }
 }
 
+/// The person who sits at the terminal.
+#[derive(Debug)]
+pub struct Onlooker {
+    screen: Screen,
+    progress: Progress,
+}
+
+impl Onlooker {
+    /// Somebody who is shown progress of this kind.
+    pub fn new(kind: ProgressKind, screen: &Screen) -> Self {
+        Self { screen: screen.clone(), progress: Progress::new(kind, screen) }
+    }
+}
+
+impl Audience for Onlooker {
+    fn say(&mut self, text: &str) {
+        self.screen.say(text);
+    }
+
+    fn show(&mut self, standing: &Standing, now: Duration) {
+        self.progress.show(standing, now);
+    }
+
+    fn finish(&mut self) {
+        self.progress.finish();
+    }
+}
+
 /// Bars at the bottom of a terminal; taken away when dropped, however a run ends.
 #[derive(Debug)]
 pub struct Bars {
@@ -246,7 +249,7 @@ fn can_draw() -> bool {
 fn line(standing: &Standing) -> String {
     let (settled, all) = standing.rows;
     let outcomes: Vec<String> =
-        standing.outcomes.occurred().map(|(outcome, rows)| format!("{} {outcome}", Grouped(rows))).collect();
+        standing.outcomes.iter().map(|(word, rows, _)| format!("{} {word}", Grouped(*rows))).collect();
     let mut text = format!("{} of {} rows settled", Grouped(settled), Grouped(all));
     if !outcomes.is_empty() {
         text = format!("{text} ({})", outcomes.join(", "));
@@ -277,7 +280,7 @@ fn frame(standing: &Standing, (rows, columns): (u16, u16), colour: bool) -> Vec<
     let mut lines: Vec<String> = [
         ("links", standing.links),
         ("checks", standing.checks),
-        ("congratulations", standing.congratulations),
+        (standing.mail, standing.messages),
         ("rows settled", standing.rows),
     ]
     .into_iter()
@@ -310,14 +313,9 @@ fn bar_of(done: u64, all: u64, width: usize, colour: bool) -> String {
 }
 
 /// Outcomes worth a look while the run goes on.
-fn attention(outcomes: &Tally) -> String {
-    let worth = |outcome: Outcome| !matches!(outcome, Outcome::Sent | Outcome::AlreadySent | Outcome::Duplicate);
-    let told: Vec<String> = outcomes
-        .occurred()
-        .filter(|(outcome, _)| worth(*outcome))
-        .map(|(outcome, rows)| format!("{} {outcome}", Grouped(rows)))
-        .collect();
-    told.join(", ")
+fn attention(outcomes: &[(&str, u64, bool)]) -> String {
+    let worth = outcomes.iter().filter(|(_, _, worth_a_look)| *worth_a_look);
+    worth.map(|(word, rows, _)| format!("{} {word}", Grouped(*rows))).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -325,16 +323,14 @@ mod tests {
     use super::*;
 
     fn busy() -> Standing {
-        let mut outcomes = Tally::default();
-        for outcome in [Outcome::Sent, Outcome::Failed, Outcome::NotActive, Outcome::Unknown, Outcome::Rejected] {
-            outcomes.add(outcome);
-        }
+        let worth = ["failed", "not_active", "unknown", "rejected"].map(|word| (word, 1, true));
         Standing {
+            mail: "congratulations",
             links: (2, 3),
             checks: (1_000, 1_000_000),
-            congratulations: (900_000, 1_000_000),
+            messages: (900_000, 1_000_000),
             rows: (5, 1_000_000),
-            outcomes,
+            outcomes: [("sent", 1, false)].into_iter().chain(worth).collect(),
             window: (1212, 1500),
             window_name: "this minute".to_owned(),
             refused: 3,
@@ -380,11 +376,9 @@ mod tests {
 
     #[test]
     fn a_line_says_what_is_done_what_is_used_and_what_is_waited_for() {
-        let mut outcomes = Tally::default();
-        outcomes.add(Outcome::Sent);
         let standing = Standing {
             rows: (1, 2000),
-            outcomes,
+            outcomes: vec![("sent", 1, false)],
             window: (1212, 1500),
             window_name: "this minute".to_owned(),
             refused: 3,

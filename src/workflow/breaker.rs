@@ -35,10 +35,15 @@ impl Breaker {
 
     /// How many more congratulations may be out, given those that are.
     pub(super) fn admits(&self, in_flight: u32) -> bool {
+        self.room(in_flight) > 0
+    }
+
+    /// How many people one more message may be for, given those that are out.
+    pub(super) fn room(&self, in_flight: u32) -> u64 {
         match self {
-            Self::Armed { alike, .. } => alike + in_flight < ALIKE,
-            Self::Disarmed => true,
-            Self::Tripped(_) => false,
+            Self::Armed { alike, .. } => u64::from(ALIKE.saturating_sub(alike + in_flight)),
+            Self::Disarmed => u64::MAX,
+            Self::Tripped(_) => 0,
         }
     }
 

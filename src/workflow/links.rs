@@ -97,13 +97,19 @@ impl Links {
         }
     }
 
-    /// Why rows of this type have no link; `None` where they have one.
+    /// Why rows of this type have no link; `None` where they have one, need none, or it may still come.
     pub(super) fn reason(&self, kind: EmployeeType) -> Option<&str> {
         match self.get(kind) {
-            Some(Link::Known(_)) => None,
             Some(Link::Without(why)) => Some(why),
-            Some(Link::Unneeded | Link::Needed | Link::Asked { .. }) | None => {
-                Some("the run stopped before it was there")
+            Some(Link::Known(_) | Link::Unneeded | Link::Needed | Link::Asked { .. }) | None => None,
+        }
+    }
+
+    /// The run is over: what is not there will not come.
+    pub(super) fn conclude(&mut self) {
+        for link in &mut self.0 {
+            if matches!(link, Link::Needed | Link::Asked { .. }) {
+                *link = Link::Without("the run stopped before it was there".to_owned());
             }
         }
     }
@@ -155,7 +161,10 @@ mod tests {
         links.known(EmployeeType::Guest, LinkAnswer::Link(InviteLink::made_up("https://p.example/g")));
         assert_eq!((links.pending(), links.progress()), (true, (1, 2)));
         assert_eq!([1, 2, 3].map(|_| links.failed_once_more(EmployeeType::RoomAdmin)), [1, 2, 3]);
-        assert_eq!(links.reason(EmployeeType::RoomAdmin), Some("the run stopped before it was there"));
+        assert_eq!(links.reason(EmployeeType::RoomAdmin), None, "it may still come");
+        let mut stopped = Links(links.0.clone());
+        stopped.conclude();
+        assert_eq!(stopped.reason(EmployeeType::RoomAdmin), Some("the run stopped before it was there"));
         links.known(EmployeeType::RoomAdmin, LinkAnswer::NotPermitted);
         links.need(EmployeeType::Guest);
         assert_eq!((links.next(), links.pending(), links.progress()), (None, false, (2, 2)));

@@ -16,10 +16,9 @@
 
 mod breaker;
 mod contact;
+mod doubt;
 mod job;
-mod leaders;
 mod links;
-mod note;
 mod survey;
 
 use std::time::Duration;
@@ -29,18 +28,24 @@ use jiff::Timestamp;
 pub use self::{
     breaker::{ALIKE, Manner},
     contact::Unreachable,
-    job::{Job, Progress, RowEnd},
+    job::{Job, Progress},
 };
-use crate::{pace::Moment, portal::Fault, user::EmployeeType};
+use crate::{attempt::Mail, pace::Moment, portal::Fault, user::EmployeeType};
 
 /// What the run is told to do.
 #[derive(Debug, Clone)]
 pub struct Policy {
+    /// Which mail is sent.
+    pub mail: Mail,
+    /// Whether it is sent a second time to whoever was sent it (`--resend`).
+    pub again: bool,
+    /// So many in a row may be in doubt before the run stops to think (`--max-unknown`).
+    pub max_unknown: u32,
     /// Further tries of one request that certainly had no effect; refusals are not counted.
     pub retries: u32,
     /// How long a portal that answered before may be gone.
     pub outage: Duration,
-    /// Congratulate at most so many people.
+    /// Send to at most so many people.
     pub limit: Option<u64>,
     /// So many writes are left of the day's, and when the first of them is free again.
     pub daily_left: u64,
@@ -87,6 +92,15 @@ pub enum Call {
     Tenant,
 }
 
+/// Rows whose mail leaves in one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// The rows; one, where the mail is sent for the first time.
+    pub rows: Vec<u32>,
+    /// Whether they were sent it before, by whomever.
+    pub again: bool,
+}
+
 /// Why no further congratulation is sent in this run, while links and statuses are still learned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Closed {
@@ -131,6 +145,11 @@ pub enum Halt {
     TooBusy {
         /// What it said, where it did.
         come_back_after: Option<Duration>,
+    },
+    /// So many messages in a row may have been sent, and the one after them too, or no question was answered meanwhile.
+    InDoubt {
+        /// What the last of them met.
+        why: String,
     },
     /// A signal asked for it.
     Stopped,

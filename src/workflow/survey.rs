@@ -3,19 +3,31 @@
 //! The first page tells how many users the portal has; from then on, after each page, the rest is asked for one by one
 //! as soon as that is no more than the pages that are left (`docspace-contract.md` §6).
 
-use crate::portal::PAGE_SIZE;
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
-/// From so many open questions on, the first page may save some.
-const WORTH_A_PAGE: u64 = 2;
+use crate::portal::{PAGE_SIZE, Person};
 
 #[derive(Debug)]
-pub(super) enum Survey {
+pub(super) struct Survey {
+    state: State,
+    /// From so many open questions on, the first page may save some.
+    pages_from: u64,
+    /// Who stood on each page so far.
+    pages: HashSet<u64>,
+}
+
+#[derive(Debug)]
+enum State {
     /// The first page was not asked for yet.
     Unasked,
     /// The first page is on its way; nothing is known before it is there.
     Asking,
-    /// The portal has so many users; pages from here on were not asked for.
-    Paging { total: u64, next: u64, in_flight: u32 },
+    /// The portal has so many users; pages from here on were not asked for. A total that grows without end is believed up
+    /// to a bound.
+    Paging { total: u64, at_most: u64, next: u64, in_flight: u32 },
     /// What is open is asked for one by one.
     OneByOne,
 }
@@ -32,13 +44,29 @@ pub(super) enum Advice {
 }
 
 impl Survey {
+    pub(super) fn new(pages_from: u64) -> Self {
+        Self { state: State::Unasked, pages_from, pages: HashSet::new() }
+    }
+
+    /// Whether a page holds others than one of those before it.
+    pub(super) fn is_news(&mut self, people: &[Person]) -> bool {
+        let of = |person: &Person| {
+            let mut hasher = DefaultHasher::new();
+            person.id.hash(&mut hasher);
+            hasher.finish()
+        };
+        // In whatever order.
+        let page = people.iter().fold(0, |page: u64, person| page.wrapping_add(of(person)));
+        people.is_empty() || self.pages.insert(page)
+    }
+
     /// What to ask next, with so many users' statuses open.
     pub(super) fn advise(&mut self, open: u64) -> Advice {
-        match self {
-            Self::Unasked if open < WORTH_A_PAGE => *self = Self::OneByOne,
-            Self::Unasked => return Advice::Page(0),
-            Self::Asking => return Advice::Wait,
-            Self::Paging { total, next, in_flight } => {
+        match &mut self.state {
+            State::Unasked if open < self.pages_from => self.state = State::OneByOne,
+            State::Unasked => return Advice::Page(0),
+            State::Asking => return Advice::Wait,
+            State::Paging { total, next, in_flight, .. } => {
                 let left = total.saturating_sub(*next).div_ceil(u64::from(PAGE_SIZE));
                 if left > 0 && open > left {
                     return Advice::Page(*next);
@@ -46,37 +74,44 @@ impl Survey {
                 if *in_flight > 0 {
                     return Advice::Wait;
                 }
-                *self = Self::OneByOne;
+                self.state = State::OneByOne;
             }
-            Self::OneByOne => {}
+            State::OneByOne => {}
         }
         Advice::OneByOne
     }
 
     /// The page that was advised leaves.
     pub(super) fn asked(&mut self) {
-        match self {
-            Self::Unasked => *self = Self::Asking,
-            Self::Paging { next, in_flight, .. } => {
+        match &mut self.state {
+            State::Unasked => self.state = State::Asking,
+            State::Paging { next, in_flight, .. } => {
                 *next += u64::from(PAGE_SIZE);
                 *in_flight += 1;
             }
-            Self::Asking | Self::OneByOne => {}
+            State::Asking | State::OneByOne => {}
         }
     }
 
     /// A page came, with the portal's total as of now; an empty one means that there are no more.
     pub(super) fn came(&mut self, portal_total: u64, entries: usize) {
-        match self {
-            Self::Asking => *self = Self::Paging { total: portal_total, next: u64::from(PAGE_SIZE), in_flight: 0 },
-            Self::Paging { total, in_flight, .. } => {
-                *total = portal_total;
+        match &mut self.state {
+            State::Asking => {
+                self.state = State::Paging {
+                    total: portal_total,
+                    at_most: portal_total.saturating_mul(2).saturating_add(1000),
+                    next: u64::from(PAGE_SIZE),
+                    in_flight: 0,
+                }
+            }
+            State::Paging { total, at_most, in_flight, .. } => {
+                *total = portal_total.min(*at_most);
                 *in_flight = in_flight.saturating_sub(1);
             }
-            Self::Unasked | Self::OneByOne => {}
+            State::Unasked | State::OneByOne => {}
         }
         if entries == 0
-            && let Self::Paging { total, .. } = self
+            && let State::Paging { total, .. } = &mut self.state
         {
             *total = 0;
         }
@@ -84,23 +119,23 @@ impl Survey {
 
     /// A page could not be had.
     pub(super) fn failed(&mut self) {
-        match self {
-            Self::Asking => *self = Self::OneByOne,
-            Self::Paging { total, in_flight, .. } => {
+        match &mut self.state {
+            State::Asking => self.state = State::OneByOne,
+            State::Paging { total, in_flight, .. } => {
                 *in_flight = in_flight.saturating_sub(1);
                 // A listing with a hole says nothing about who is missing from it: stop reading it.
                 *total = 0;
             }
-            Self::Unasked | Self::OneByOne => {}
+            State::Unasked | State::OneByOne => {}
         }
     }
 
     /// Pages on their way.
     pub(super) fn in_flight(&self) -> u32 {
-        match self {
-            Self::Asking => 1,
-            Self::Paging { in_flight, .. } => *in_flight,
-            Self::Unasked | Self::OneByOne => 0,
+        match &self.state {
+            State::Asking => 1,
+            State::Paging { in_flight, .. } => *in_flight,
+            State::Unasked | State::OneByOne => 0,
         }
     }
 }
@@ -113,7 +148,7 @@ mod tests {
 
     /// Requests for a roster of `open` users, all of them on a portal of `users`, spread evenly over its pages.
     fn requests(mut open: u64, users: u64) -> (u64, u64) {
-        let (mut survey, mut pages) = (Survey::Unasked, 0);
+        let (mut survey, mut pages) = (Survey::new(2), 0);
         let share = |open: u64, left: u64| if left == 0 { 0 } else { open.div_ceil(left) };
         loop {
             match survey.advise(open) {
@@ -140,7 +175,7 @@ mod tests {
 
     /// A survey whose first page told of so many users.
     fn paging(total: u64) -> Survey {
-        let mut survey = Survey::Unasked;
+        let mut survey = Survey::new(2);
         assert_eq!((survey.advise(9999), survey.in_flight()), (Advice::Page(0), 0));
         survey.asked();
         assert_eq!((survey.advise(9999), survey.in_flight()), (Advice::Wait, 1));
@@ -182,7 +217,7 @@ mod tests {
         assert_eq!((survey.advise(500), survey.in_flight()), (Advice::Wait, 1));
         survey.failed();
         assert_eq!((survey.advise(500), survey.in_flight()), (Advice::OneByOne, 0));
-        let mut survey = Survey::Unasked;
+        let mut survey = Survey::new(2);
         survey.asked();
         survey.failed();
         assert_eq!((survey.advise(500), survey.in_flight()), (Advice::OneByOne, 0));

@@ -18,11 +18,11 @@ use onboard::{
     display::{MAX_SHOWN, Shown},
     ledger::{Clock, Intended, Intent, Ledger, LedgerError, Lock, Recorder, RunStart},
     origin::{Origin, PortalAddress},
-    outcome::Outcome,
+    outcome::{Outcome, RowEnd},
     pace::Refusal,
     portal::{ErrorBody, Fault, LinkAnswer, envelope, person},
     report::page_of,
-    results::{RowResult, Settled, write_to},
+    results::write_to,
     roster::{Record, Roster, RosterError, RowState, diagnostics},
     secret::Secret,
     sheet::{COLUMNS, denature, neutralise},
@@ -354,7 +354,7 @@ pub fn roster(bytes: &[u8]) {
         assert_eq!((before.user, before.email, before.employee_type), (after.user, after.email, after.employee_type));
     }
     let mut carried = Vec::new();
-    write_to(&again, &mut carried, |_| RowResult::CarriedOver).expect("written");
+    write_to(Mail::Congratulation, &again, &mut carried, |_| None).expect("written");
     assert_eq!(String::from_utf8(carried), String::from_utf8(written), "carried over with a change");
 }
 
@@ -377,18 +377,19 @@ fn results_of(roster: &Roster) -> Vec<u8> {
     let mut written = Vec::new();
     let end = |row: usize| {
         let user = roster.rows()[row].user;
-        RowResult::Settled(Settled {
+        Some(RowEnd {
             user,
-            invite_link: "https://p.example/s/x",
+            link: "https://p.example/s/x",
             active: Some(true),
-            congratulation: if user.is_some() { Outcome::Sent } else { Outcome::Invalid },
+            outcome: if user.is_some() { Outcome::Sent } else { Outcome::Invalid },
             attempts: 1,
             completed_at: Timestamp::from_second(1_795_000_000).ok(),
+            reason: None,
             detail: "".into(),
         })
     };
     let carries = |row: usize| roster.is_results() && row % 2 == 1;
-    write_to(roster, &mut written, |row| if carries(row) { RowResult::CarriedOver } else { end(row) })
+    write_to(Mail::Congratulation, roster, &mut written, |row| if carries(row) { None } else { end(row) })
         .expect("written");
     let text = written.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&written);
     let mut rows = 0;

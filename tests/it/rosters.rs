@@ -241,3 +241,113 @@ fn the_separator_and_the_encoding_are_said() {
         assert!(ended.out.contains(said), "{said}: {}", ended.out);
     }
 }
+
+#[test]
+fn results_that_a_spreadsheet_has_saved_are_results() {
+    let bench = Bench::new();
+    let users: Vec<User> = [ADA, BO]
+        .iter()
+        .map(|id| User::of_roster(id.parse().expect("an id"), None, onboard::user::EmployeeType::User))
+        .collect();
+    let portal = portal(&users);
+    let saved = std::fs::read_to_string(case("15-users.results.csv")).expect("read");
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    std::fs::copy(case("15-users.csv"), bench.path("users.csv")).expect("copied");
+    for (number, saved) in [
+        saved.clone().into_bytes(),
+        utf16(&format!("\u{feff}{}", saved.replace(';', "\t"))),
+        format!("\u{feff}sep=;\r\n{saved}").into_bytes(),
+        saved.replace("row;", "\"row\";\"Bemerkung\";").into_bytes(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        bench.write("users.results.csv", saved);
+        let ledger = format!("ledger{number}.db");
+        bench.run(&portal, &["--yes", "--ledger", &ledger]).with(0);
+        assert!(bench.read("users.results.csv").starts_with("row,user_id,"));
+    }
+    // Some of our columns are gone: it is not replaced, and not denied either.
+    bench.write("users.results.csv", saved.replace("attempts;", ""));
+    let ended = bench.run(&portal, &["--yes", "--ledger", "another.db"]).with(2);
+    assert!(ended.said().contains("looks like results of onboard whose columns were changed"), "{}", ended.err);
+    bench.write("users.results.csv", "row;name\n1;x\n");
+    let ended = bench.run(&portal, &["--yes", "--ledger", "another.db"]).with(2);
+    assert!(ended.said().contains("is no results file"), "{}", ended.err);
+    // As a roster it goes on where that run ended.
+    std::fs::copy(case("15-users.results.csv"), bench.path("old.csv")).expect("copied");
+    let ended = bench.onboard(&["check", "old.csv"]).with(0);
+    assert!(ended.out.contains("2 rows: all can be used"), "{}", ended.out);
+}
+
+#[test]
+fn columns_that_may_be_taken_for_what_they_are_not_are_said_aloud() {
+    let hr = case("41-hr-key-column.csv");
+    for command in ["check", "plan"] {
+        let ended = Bench::new().onboard(&[command, &hr.to_string_lossy()]).with(0);
+        let said = ended.said();
+        assert!(
+            said.contains("column `Key` is taken as the congratulation key of its row (2 rows have one)"),
+            "{said}"
+        );
+    }
+    let bench = Bench::new();
+    bench.write(
+        "users.csv",
+        format!("user_id,type,portal,Not Before\n{ADA},User,https://a.example,2027\n{BO},User,a.example/,\n"),
+    );
+    for command in ["check", "plan"] {
+        let said = bench.onboard(&[command, "users.csv"]).with(0).said();
+        assert!(said.contains("column `portal` is not acted upon") && said.contains("`Not Before` is not"), "{said}");
+        assert!(!said.contains("more than one portal"), "{said}");
+    }
+    bench.write(
+        "users.csv",
+        format!("user_id,type,portal\n{ADA},User,https://a.example\n{BO},User,https://b.example\n"),
+    );
+    // A plan promises nothing that a run refuses.
+    for (command, status) in [("check", 0), ("plan", 2)] {
+        let said = bench.onboard(&[command, "users.csv"]).with(status).said();
+        assert!(said.contains("more than one portal (`https://a.example` and `https://b.example`)"), "{said}");
+    }
+    let portal = portal(&active(1));
+    let ended = bench.run(&portal, &["--yes"]).with(2);
+    assert!(ended.said().contains("more than one portal"), "{}", ended.err);
+    assert_eq!(portal.stats().total_requests(), 0);
+}
+
+#[test]
+fn one_user_with_two_types_is_named_by_both_lines() {
+    let text = format!("user_id,type,note\n{ADA},Guest,\"a\nb\"\n{BO},User,\n\n{ADA},RoomAdmin,\n{BO},user,\n");
+    let said = check_of(text).with(0).said();
+    assert!(said.contains("warning: a user is given two employee types (lines 2 and 6)"), "{said}");
+    let said = check_of("email,type\nann@x.org,Guest\nAnn@X.org,User\nmailto:ann@x.org,RoomAdmin\n").with(0).said();
+    assert!(said.contains("users are given two employee types (lines 2 and 3; lines 2 and 4)"), "{said}");
+}
+
+#[test]
+fn those_who_will_manage_the_portal_are_counted_aloud() {
+    let bench = Bench::new();
+    bench.write("users.csv", format!("user_id,type\n{ADA},docspaceadmin\n{BO},User\n{ADA},DocSpaceAdmin\n"));
+    for command in ["check", "plan"] {
+        let said = bench.onboard(&[command, "users.csv"]).with(0).said();
+        assert!(said.contains("note: 1 row is for DocSpaceAdmin"), "{said}");
+    }
+}
+
+#[test]
+fn a_roster_without_rows_is_told() {
+    let bench = Bench::new();
+    let portal = portal(&active(1));
+    for text in ["user_id,employee_type\n", "user_id;employee_type;name\r\n;;\r\n\u{1a}"] {
+        bench.write("users.csv", text);
+        for command in ["check", "plan"] {
+            let said = bench.onboard(&[command, "users.csv"]).with(0).said();
+            assert!(said.contains("has a header and no rows"), "{said}");
+        }
+        assert!(bench.run(&portal, &["--yes"]).with(0).said().contains("has a header and no rows"));
+        bench.run(&portal, &["--yes", "--fail-on", "failed,empty"]).with(1);
+    }
+    bench.roster(&active(1));
+    bench.run(&portal, &["--yes", "--fail-on", "empty"]).with(0);
+}

@@ -1,109 +1,93 @@
 //! What the portal answered to questions, and what follows for the rows.
 
-use std::cmp::Reverse;
-
-use super::{FIRST_QUESTIONS, Job, Stage, Tenant, by_email, by_user, halting};
+use super::{Job, Stage, mood::Mood, questions::Tenant};
 use crate::{
+    attempt::Mail,
+    mail::{self, Due},
     outcome::Outcome,
     pace::Moment,
-    portal::{ErrorBody, Fault, LinkAnswer, Page, Person, PersonStatus},
+    portal::{ErrorBody, Fault, LinkAnswer, Page, Person},
+    reason::{Note, Reason},
     user::{EmployeeType, UserId},
-    workflow::{Call, Closed, Halt, Stamp, note::Note},
+    workflow::{Call, Closed, Halt, Stamp},
 };
-
-/// After so many answers about somebody else, nothing that is there is believed.
-const STRANGERS: u32 = 3;
-
-/// After so many questions in a row without any answer, the portal counts as gone.
-const SILENCE: u32 = 5;
-const SILENT: &str = "it takes connections, but does not answer";
 
 impl Job<'_> {
     /// The portal answered a question, or not. Returns whether it is asked again.
     fn read_ended<T>(&mut self, call: Call, tries: u32, result: &Result<T, Fault>, stamp: Stamp) -> bool {
-        self.reads_in_flight = self.reads_in_flight.saturating_sub(1);
+        self.questions.in_flight = self.questions.in_flight.saturating_sub(1);
+        self.mood.doubt.asked(result.is_ok());
         let Err(fault) = result else {
-            self.portal_answered();
-            self.doubts = 0;
+            self.mood.did_well();
             self.portal_spoke(stamp);
             return false;
         };
-        if let Some(halt) = halting(fault) {
-            self.portal_answered();
+        if let Some(halt) = Mood::ends_with(fault) {
+            self.mood.answered();
             self.halt(halt);
             return false;
         }
+        // A question while the run thinks about its doubts is charged to nobody.
+        let tries = if self.mood.doubt.is_braked() { tries.min(1) } else { tries };
         match fault {
             Fault::NotSent { why, for_good } => {
-                self.unreachable(why, *for_good, stamp);
+                self.mood.unreachable(why, *for_good, stamp.now);
                 // Nobody's fault but the portal's: asked again as soon as it can be reached.
-                self.again.push(Reverse((stamp.now, call)));
+                self.questions.ask_again(stamp.now, call);
                 true
             }
             Fault::Refused(_) => {
-                self.portal_answered();
-                self.again.push(Reverse((stamp.now, call)));
+                self.mood.answered();
+                self.questions.ask_again(stamp.now, call);
                 true
             }
-            // A portal that takes connections and answers nobody is as gone as one that takes none.
-            Fault::Lost(_) if self.is_silent() => {
-                self.unreachable(SILENT, false, stamp);
-                self.again.push(Reverse((stamp.now, call)));
+            Fault::Lost(_) if self.mood.is_silent(stamp.now) => {
+                self.questions.ask_again(stamp.now, call);
+                true
+            }
+            _ if self.mood.is_failing(fault, tries == 1 && !matches!(call, Call::Page(_)), stamp.now) => {
+                self.questions.ask_again(stamp.now, call);
                 true
             }
             Fault::Lost(_) | Fault::Answered { .. } | Fault::Redirected { .. } | Fault::Unreadable(_) => {
                 if !matches!(fault, Fault::Lost(_)) {
-                    self.portal_answered();
+                    self.mood.answered();
                 }
                 if let Fault::Unreadable(why) = fault
                     && !matches!(call, Call::Link(_))
                 {
-                    self.listen_for_nonsense(why);
+                    self.mood.listen_for_nonsense(why);
                 }
                 let again = fault.worth_asking_again() && tries <= self.policy.retries;
                 if again {
-                    let at = stamp.now + self.backoff.pause(tries);
-                    self.again.push(Reverse((at, call)));
+                    let at = stamp.now + self.mood.pause(tries);
+                    self.questions.ask_again(at, call);
                 }
                 again
             }
         }
     }
 
-    /// One more question was lost: whether so many were, one after the other, that it is nobody's own misfortune.
-    fn is_silent(&mut self) -> bool {
-        self.silent += 1;
-        self.silent >= SILENCE || self.contact.down().is_some()
-    }
-
-    /// A web page, a login of a public network, another server: whatever it is, it is asked no more.
-    fn listen_for_nonsense(&mut self, why: &str) {
-        self.nonsense += 1;
-        if !self.portal_speaks && self.nonsense >= FIRST_QUESTIONS {
-            self.halt(Halt::NotAPortal { why: why.to_owned() });
-        }
-    }
-
     /// One question was answered as a portal does: refusals of others are about them, not about everybody.
     fn portal_spoke(&mut self, stamp: Stamp) {
-        self.portal_speaks = true;
-        for (row, fault) in std::mem::take(&mut self.suspects) {
+        self.mood.speaks = true;
+        for (row, fault) in std::mem::take(&mut self.mood.suspects) {
             self.unanswered(row, &fault, stamp);
         }
     }
 
     /// A question for a link ended.
     pub fn link_came(&mut self, kind: EmployeeType, result: Result<LinkAnswer, Fault>, stamp: Stamp) {
-        let tries = if charged(&result) { self.links.failed_once_more(kind) } else { 0 };
+        let tries = if charged(&result) { self.questions.links.failed_once_more(kind) } else { 0 };
         if self.read_ended(Call::Link(kind), tries, &result, stamp) {
             return;
         }
         match result {
-            Ok(answer) => self.links.known(kind, answer),
-            Err(fault) => self.links.gave_up(kind, &fault),
+            Ok(answer) => self.questions.links.known(kind, answer),
+            Err(fault) => self.questions.links.gave_up(kind, &fault),
         }
-        if let Some(why) = self.links.reason(kind)
-            && self.halt.is_none()
+        if let Some(why) = self.questions.links.reason(kind)
+            && self.mood.halt.is_none()
         {
             self.remarks.push(format!("rows of type {kind} get no invitation link: {why}"));
         }
@@ -112,7 +96,7 @@ impl Job<'_> {
     /// A question for the tenant number ended.
     pub fn tenant_came(&mut self, result: &Result<i64, Fault>, stamp: Stamp) {
         let mut failures = 0;
-        if let Tenant::Asked { tries } = &mut self.tenant
+        if let Tenant::Asked { tries } = &mut self.questions.tenant
             && charged(result)
         {
             *tries += 1;
@@ -122,10 +106,10 @@ impl Job<'_> {
             return;
         }
         match result {
-            Ok(tenant) => self.tenant = Tenant::Known(*tenant),
-            Err(_) if matches!(self.tenant, Tenant::Known(_)) => {}
+            Ok(tenant) => self.questions.tenant = Tenant::Known(*tenant),
+            Err(_) if matches!(self.questions.tenant, Tenant::Known(_)) => {}
             Err(fault) => {
-                self.tenant = Tenant::NotNeeded;
+                self.questions.tenant = Tenant::NotNeeded;
                 self.close(Closed::NoTenant(fault.to_string()));
             }
         }
@@ -133,58 +117,45 @@ impl Job<'_> {
 
     /// The portal's tenant number, once known.
     pub fn tenant(&self) -> Option<i64> {
-        match self.tenant {
-            Tenant::Known(tenant) => Some(tenant),
-            Tenant::NotNeeded | Tenant::Wanted | Tenant::Asked { .. } => None,
-        }
+        self.questions.tenant()
     }
 
     /// A question for a page of the listing ended.
     pub fn page_came(&mut self, start: u64, result: Result<Page, Fault>, stamp: Stamp) {
         // The listing is worth one more try; after that asking one by one is surer.
-        let tries = match (charged(&result), self.page_failed) {
+        let tries = match (charged(&result), self.questions.page_failed) {
             (false, _) => 0,
             (true, false) => 1,
             (true, true) => u32::MAX,
         };
-        self.page_failed |= tries > 0;
+        self.questions.page_failed |= tries > 0;
         if self.read_ended(Call::Page(start), tries, &result, stamp) {
             return;
         }
-        match result {
-            Ok(page) => {
-                self.survey.came(page.total, page.entries);
-                for account in page.people {
-                    for row in self.leaders_of(&account).into_iter().flatten() {
-                        if self.stage(row) == Some(Stage::Due) {
-                            self.open = self.open.saturating_sub(1);
-                            self.row_mut(row).stage = Stage::Asked;
-                            self.learned(row, &account, stamp);
-                        }
-                    }
+        let Ok(page) = result else { return self.questions.survey.failed() };
+        if !self.questions.survey.is_news(&page.people) {
+            if self.policy.mail == Mail::Invitation {
+                // Whoever is not found in it would be invited.
+                let why = "its listing repeats itself: a page of it brought nobody new".to_owned();
+                self.halt(Halt::NotAPortal { why });
+            }
+            return self.questions.survey.failed();
+        }
+        self.questions.survey.came(page.total, page.entries);
+        for person in page.people {
+            for row in self.rows.led_by(&person).into_iter().flatten() {
+                if self.rows.stage(row) == Some(Stage::Due) {
+                    self.rows.enter(row, Stage::Asked);
+                    self.learned(row, &person, stamp);
                 }
             }
-            Err(_) => self.survey.failed(),
         }
-    }
-
-    /// The rows that this account is about: by its id, and by its address; the earlier one first.
-    fn leaders_of(&self, account: &Person) -> [Option<u32>; 2] {
-        let by_id = self.leader(account.id);
-        let digest = account.email.as_ref().filter(|_| !self.by_email.is_empty()).map(crate::user::Email::digest);
-        let by_email = digest.and_then(|digest| self.by_email.find(digest.0, |row| by_email(self.entry(row))));
-        if by_email.is_some() && by_email < by_id { [by_email, by_id] } else { [by_id, by_email] }
-    }
-
-    /// The row that gives this id, and leads.
-    fn leader(&self, user: UserId) -> Option<u32> {
-        self.by_user.find(*user.as_bytes(), |row| by_user(self.entry(row)))
     }
 
     /// A question for one user ended.
     pub fn account_came(&mut self, row: u32, result: Result<Person, Fault>, stamp: Stamp) {
         let tries = if charged(&result) {
-            let slot = self.row_mut(row);
+            let slot = self.rows.row_mut(row);
             slot.tries = slot.tries.saturating_add(1);
             u32::from(slot.tries)
         } else {
@@ -194,15 +165,15 @@ impl Job<'_> {
         if self.read_ended(call, tries, &result, stamp) {
             return;
         }
-        self.row_mut(row).tries = 0;
+        self.rows.row_mut(row).tries = 0;
         match result {
-            Ok(account) => self.learned(row, &account, stamp),
+            Ok(person) => self.learned(row, &person, stamp),
             Err(fault) => self.not_answered(row, fault, stamp),
         }
     }
 
     fn not_answered(&mut self, row: u32, fault: Fault, stamp: Stamp) {
-        if self.halt.is_some() {
+        if self.mood.halt.is_some() {
             return;
         }
         let by_a_gate = matches!(
@@ -213,164 +184,124 @@ impl Job<'_> {
             } | Fault::Answered { status: 500..=599, .. }
                 | Fault::Unreadable(_)
         );
-        if by_a_gate && !self.portal_speaks {
-            self.suspects.push((row, fault));
+        if by_a_gate && !self.mood.speaks {
+            self.mood.suspects.push((row, fault));
             self.judge_suspects();
         } else {
             self.unanswered(row, &fault, stamp);
         }
     }
 
-    /// Enough refusals by a gate, and no answer: it is about everybody.
-    pub(super) fn judge_suspects(&mut self) {
-        if self.suspects.is_empty() {
-            return;
-        }
-        let nothing_else =
-            self.reads_in_flight == 0 && self.open == 0 && self.again.is_empty() && !self.links.pending();
-        if u32::try_from(self.suspects.len()).unwrap_or(u32::MAX) < FIRST_QUESTIONS && !nothing_else {
-            return;
-        }
-        let Some((_, fault)) = self.suspects.first() else { return };
-        let halt = match fault {
-            Fault::Answered { status: 404, .. } => Halt::NoPortal,
-            Fault::Answered { status: 500..=599, .. } => Halt::Failing(fault.clone()),
-            Fault::Unreadable(why) => Halt::NotAPortal { why: (*why).to_owned() },
-            other => Halt::Forbidden(other.clone()),
+    fn unanswered(&mut self, row: u32, fault: &Fault, stamp: Stamp) {
+        let by_address = matches!(self.single(row), Call::Person(_));
+        let reason = match fault {
+            Fault::Answered { status: 404, body } if by_address => {
+                // A gate's 404 says nothing about the address.
+                let by_the_call = matches!(body, ErrorBody::Envelope { .. });
+                if by_the_call || self.policy.mail == Mail::Congratulation {
+                    return self.nobody_has_it(row, stamp);
+                }
+                Reason::StatusNotLearned(fault.to_string())
+            }
+            Fault::Answered { status: 404, .. } => Reason::UnknownUser,
+            Fault::Answered { status: 403, .. } => Reason::NotVisible,
+            other => Reason::StatusNotLearned(other.to_string()),
         };
-        self.halt(halt);
+        self.rows.settle_or_preset(row, Outcome::Failed, reason, stamp);
     }
 
-    fn unanswered(&mut self, row: u32, fault: &Fault, stamp: Stamp) {
-        if let Some(outcome) = self.row_mut(row).preset {
-            self.settle(row, outcome, Note::None, stamp);
-            return;
-        }
-        let by_address = self.user(row).is_none();
-        let text = match fault {
-            Fault::Answered { status: 404, .. } if by_address => "the portal knows nobody with this address".to_owned(),
-            Fault::Answered { status: 404, .. } => {
-                "the portal does not know this user (or the account was removed)".to_owned()
-            }
-            Fault::Answered { status: 403, .. } => "this key may not see the user".to_owned(),
-            other => format!("the status could not be learned: {other}"),
-        };
-        let note = self.notes.text(text);
-        self.settle(row, Outcome::Failed, note, stamp);
+    /// The portal has nobody with the row's address.
+    fn nobody_has_it(&mut self, row: u32, stamp: Stamp) {
+        let wanted = self.rows.employee_type(row).unwrap_or(EmployeeType::Guest);
+        let due = mail::due_to_nobody(self.policy.mail, wanted);
+        self.what_is_due(row, due, stamp);
     }
 
     /// The portal told of a row's user.
-    fn learned(&mut self, row: u32, account: &Person, stamp: Stamp) {
-        if let (Tenant::Wanted | Tenant::Asked { .. }, Some(tenant)) = (self.tenant, account.tenant) {
-            self.tenant = Tenant::Known(tenant);
+    fn learned(&mut self, row: u32, person: &Person, stamp: Stamp) {
+        if let (Tenant::Wanted | Tenant::Asked { .. }, Some(tenant)) = (self.questions.tenant, person.tenant) {
+            self.questions.tenant = Tenant::Known(tenant);
         }
-        if let Some(asked) = self.user(row) {
-            if asked != account.id {
-                let unknown = account.id == UserId::PLACEHOLDER;
-                self.strangers += u32::from(!unknown);
-                if self.strangers >= STRANGERS {
-                    self.halt(Halt::NotAPortal {
-                        why: "its answers are about other users than those asked for".to_owned(),
-                    });
-                }
-                let note = self.notes.text(if unknown {
-                    "the portal does not know this user (or the account was removed)"
+        let asked = self.rows.user(row).filter(|_| !self.needs.by_address);
+        if let Some(asked) = asked {
+            if asked != person.id {
+                let reason = if person.id == UserId::PLACEHOLDER {
+                    Reason::UnknownUser
                 } else {
-                    "the portal answered about another user; nothing was sent"
-                });
-                self.settle_or_preset(row, Outcome::Failed, note, stamp);
+                    self.mood.met_a_stranger();
+                    Reason::AnotherUser
+                };
+                self.rows.settle_or_preset(row, Outcome::Failed, reason, stamp);
                 return;
             }
-        } else if account.id.is_nobody() {
-            let note = self.notes.text("the portal knows nobody with this address");
-            self.settle(row, Outcome::Failed, note, stamp);
-            return;
+        } else if person.id.is_nobody() {
+            return self.nobody_has_it(row, stamp);
         }
-        if let (Some(theirs), Some(ours)) = (account.email.as_ref(), self.email(row))
+        if let (Some(theirs), Some(ours)) = (person.email.as_ref(), self.rows.email(row))
             && theirs.digest() != ours
         {
-            let text = if self.entry(row).is_some_and(|entry| entry.user.is_some()) {
-                "the user id and the e-mail address are not the same person's on the portal"
+            let (outcome, reason) = if asked.is_some() && self.rows.entry(row).is_some_and(|entry| entry.user.is_some())
+            {
+                (Outcome::Invalid, Reason::IdAndAddressDisagree)
             } else {
-                "the portal answered about another address; nothing was sent"
+                (Outcome::Failed, Reason::AnotherAddress)
             };
-            let note = self.notes.text(text);
-            let by_id = self.entry(row).is_some_and(|entry| entry.user.is_some());
-            self.settle(row, if by_id { Outcome::Invalid } else { Outcome::Failed }, note, stamp);
+            self.rows.settle_for(row, outcome, reason, stamp);
             return;
         }
-        if self.user(row).is_none() && !self.resolve(row, account.id, stamp) {
+        if asked.is_none() && !self.rows.resolve(row, person.id, stamp) {
             return;
         }
-        self.row_mut(row).active = Some(account.is_active);
-        if let Some(outcome) = self.row_mut(row).preset {
-            self.settle(row, outcome, Note::None, stamp);
-        } else if account.is_due() {
-            self.is_due(row, stamp);
-        } else {
-            self.is_not_due(row, account, stamp);
+        self.rows.row_mut(row).active = Some(person.is_active);
+        let wanted = self.rows.employee_type(row).unwrap_or(EmployeeType::Guest);
+        let due = mail::due(self.policy.mail, person, wanted, self.policy.again);
+        self.what_is_due(row, due, stamp);
+    }
+
+    /// What the portal tells of a person decides what becomes of the row, unless the ledger has spoken.
+    fn what_is_due(&mut self, row: u32, due: Due, stamp: Stamp) {
+        match (due, self.rows.row_mut(row).preset) {
+            // The portal knows of an invitation what the ledger cannot: whether it was taken up.
+            (Due::Never(outcome, reason), Some(preset)) => {
+                let theirs = self.policy.mail == Mail::Invitation && outcome != Outcome::Rejected;
+                let note = reason.filter(|_| theirs).map_or(Note::None, |reason| self.rows.notes.of(reason));
+                if theirs {
+                    self.rows.row_mut(row).note = note;
+                }
+                self.rows.settle(row, if theirs { outcome } else { preset }, note, stamp);
+            }
+            (Due::Send | Due::SendAgain | Due::Later(_), Some(preset)) => {
+                self.rows.settle(row, preset, Note::None, stamp);
+            }
+            (Due::Send, None) => self.is_due(row, false, stamp),
+            (Due::SendAgain, None) => self.is_due(row, true, stamp),
+            (Due::Later(reason), None) => self.is_due_later(row, reason, stamp),
+            (Due::Never(outcome, reason), None) => {
+                let note = reason.map_or(Note::None, |reason| self.rows.notes.of(reason));
+                self.rows.settle(row, outcome, note, stamp);
+            }
         }
     }
 
-    fn settle_or_preset(&mut self, row: u32, outcome: Outcome, note: Note, stamp: Stamp) {
-        match self.row_mut(row).preset {
-            Some(preset) => self.settle(row, preset, Note::None, stamp),
-            None => self.settle(row, outcome, note, stamp),
-        }
-    }
-
-    /// An address turned out to be this user's. `false` where another row leads for that user.
-    fn resolve(&mut self, row: u32, user: UserId, stamp: Stamp) -> bool {
-        self.resolved.insert(row, user);
-        let other = self.leader(user);
-        // A row whose id and address are not the same person's leads nobody; one person may have two addresses.
-        let disagrees = |other: &u32| self.email(*other).is_some_and(|theirs| self.email(row) != Some(theirs));
-        let other = other.filter(|other| !disagrees(other)).or_else(|| self.resolved_rows.get(&user).copied());
-        let Some(other) = other else {
-            self.resolved_rows.insert(user, row);
-            return true;
-        };
-        // The earlier row leads, unless the later one already moved.
-        let other_waits = self.stage(other) == Some(Stage::Due);
-        let (leader, follower) = if other > row && other_waits { (row, other) } else { (other, row) };
-        if follower == other {
-            self.open = self.open.saturating_sub(1);
-        }
-        let note = self.notes.text(format!("the user stands in row {}", u64::from(leader) + 1));
-        self.row_mut(follower).leader = Some(leader);
-        self.settle(follower, Outcome::Duplicate, note, stamp);
-        leader == row
-    }
-
-    fn is_due(&mut self, row: u32, stamp: Stamp) {
-        self.row_mut(row).note = Note::None;
-        if self.closed.is_some() {
-            let note = self.closed_note();
-            self.settle(row, Outcome::NotAttempted, note, stamp);
+    fn is_due(&mut self, row: u32, again: bool, stamp: Stamp) {
+        self.rows.row_mut(row).note = Note::None;
+        if self.mood.closed.is_some() {
+            self.rows.settle_for(row, Outcome::NotAttempted, self.closed_reason(), stamp);
             return;
         }
-        self.row_mut(row).stage = Stage::Ready;
-        self.ready.push_back((row, stamp.now));
+        self.rows.enter(row, Stage::Ready);
+        self.rows.row_mut(row).again = again;
+        self.outbox.put(row, again, stamp.now);
     }
 
-    fn is_not_due(&mut self, row: u32, account: &Person, stamp: Stamp) {
-        let (text, may_change) = match account {
-            Person { removed: true, .. } => ("the account was removed", false),
-            Person { status: Some(PersonStatus::Disabled), .. } => ("the account is disabled", false),
-            Person { status: Some(PersonStatus::Pending), .. } => ("invited, but has not joined yet", true),
-            Person { is_active: false, .. } => ("has not confirmed the e-mail address yet", true),
-            Person { .. } => ("the account is neither enabled nor pending", false),
-        };
-        let note = self.notes.text(text);
+    fn is_due_later(&mut self, row: u32, reason: Reason, stamp: Stamp) {
         let wait = self.policy.wait.filter(|wait| stamp.now < Moment::START + wait.at_most);
-        if let Some(wait) = wait.filter(|_| may_change && self.closed.is_none()) {
-            let slot = self.row_mut(row);
-            slot.stage = Stage::Waiting;
-            slot.note = note;
-            self.waiting += 1;
-            self.poll_at.get_or_insert(stamp.now + wait.poll);
+        if let Some(wait) = wait.filter(|_| self.mood.closed.is_none()) {
+            self.rows.enter(row, Stage::Waiting);
+            self.rows.row_mut(row).note = self.rows.notes.of(reason);
+            self.questions.poll_at.get_or_insert(stamp.now + wait.poll);
         } else {
-            self.settle(row, Outcome::NotActive, note, stamp);
+            self.rows.settle_for(row, Outcome::NotActive, reason, stamp);
         }
     }
 }

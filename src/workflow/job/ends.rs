@@ -1,128 +1,118 @@
 //! The end of a run, and where it stands before.
 
-use super::{Job, Progress, RowEnd, Stage, may_have_been_sent};
+use super::{Job, Progress, Stage};
 use crate::{
-    outcome::{Outcome, Tally},
+    outcome::{Outcome, RowEnd, Tally},
     pace::Moment,
-    roster::{self, RowState},
-    workflow::{Closed, Halt, Manner, Stamp, note::Note},
+    reason::{self, Note, Reason},
+    workflow::{Closed, Halt, Manner, Stamp},
 };
 
 impl Job<'_> {
-    /// No further congratulation leaves; links and statuses are still learned.
+    /// No further message leaves; links and statuses are still learned.
     pub fn close(&mut self, closed: Closed) {
-        if self.closed.is_none() {
-            self.closed = Some(closed);
-        }
+        self.mood.close(closed);
     }
 
-    /// Nothing further leaves.
-    pub fn halt(&mut self, halt: Halt) {
-        if self.halt.is_none() {
-            self.halt = Some(halt);
-        }
-    }
-
-    pub(super) fn closed_note(&mut self) -> Note {
-        let text = match &self.closed {
-            Some(Closed::RefusedAlike(_)) => "the portal refused the first congratulations all alike",
-            Some(Closed::Limit) => "--limit was reached",
-            Some(Closed::Daily) => "the daily write limit was reached",
-            Some(Closed::NoTenant(_)) => {
-                "its key could not be signed: the portal does not tell its tenant number (give --tenant)"
-            }
-            Some(Closed::PortalsDaily(_)) => "the portal's daily write limit was reached",
-            None => "the run stopped before this row",
-        };
-        self.notes.text(text)
+    pub(super) fn closed_reason(&self) -> Reason {
+        Reason::RunEnded(match &self.mood.closed {
+            Some(Closed::RefusedAlike(_)) => reason::End::RefusedAlike(self.policy.mail),
+            Some(Closed::Limit) => reason::End::Limit,
+            Some(Closed::Daily) => reason::End::Daily,
+            Some(Closed::NoTenant(_)) => reason::End::NoTenant,
+            Some(Closed::PortalsDaily(_)) => reason::End::PortalsDaily,
+            None => reason::End::Early,
+        })
     }
 
     /// Settles what is ready but may not leave any more.
     pub fn drop_ready(&mut self, stamp: Stamp) {
-        if self.closed.is_none() {
+        if self.mood.closed.is_none() {
             return;
         }
-        let note = self.closed_note();
-        for (row, _) in std::mem::take(&mut self.ready) {
-            self.settle(row, Outcome::NotAttempted, note, stamp);
+        let reason = self.closed_reason();
+        for row in self.outbox.drain() {
+            self.rows.settle_for(row, Outcome::NotAttempted, reason.clone(), stamp);
         }
     }
 
     /// Whether everything that can be learned and done was.
     pub fn is_finished(&self) -> bool {
-        let idle = self.reads_in_flight == 0 && self.writes_in_flight == 0;
-        idle && (self.halt.is_some()
-            || (self.open == 0
-                && self.again.is_empty()
-                && self.ready.is_empty()
-                && self.waiting == 0
-                && !self.links.pending()))
+        let idle = self.questions.in_flight == 0 && self.outbox.in_flight == 0;
+        let nothing_left =
+            self.rows.due == 0 && self.rows.waiting == 0 && self.outbox.is_empty() && self.questions.is_done();
+        idle && (self.mood.halt.is_some() || nothing_left)
     }
 
     /// Whether anything is on its way.
     pub fn in_flight(&self) -> (u32, u32) {
-        (self.reads_in_flight, self.writes_in_flight)
+        (self.questions.in_flight, self.outbox.in_flight)
     }
 
     /// The end: whatever is not settled was not attempted, or (users still waited for) is not active.
-    /// A congratulation of which no end was seen may have been sent.
+    /// A message of which no end was seen may have been sent.
     pub fn conclude(&mut self, stamp: Stamp) {
-        let not_attempted = match &self.halt {
-            Some(halt) => {
-                let text = halt_note(halt);
-                self.notes.text(text)
-            }
-            None => self.closed_note(),
+        let not_attempted = match &self.mood.halt {
+            Some(halt) => Reason::RunEnded(self.end_by(halt)),
+            None => self.closed_reason(),
         };
-        let doubtful = self.notes.text(may_have_been_sent("the run was stopped before the answer came"));
-        for row in 0..u32::try_from(self.rows.len()).unwrap_or(u32::MAX) {
-            let Some(slot) = self.rows.get(row as usize) else { continue };
+        let not_attempted = self.rows.notes.of(not_attempted);
+        let why = "the run was stopped before the answer came".to_owned();
+        let doubtful = self.rows.notes.of(Reason::MayHaveBeenSent { mail: self.policy.mail, why });
+        for row in self.rows.numbers() {
+            let Some(slot) = self.rows.get(row) else { continue };
             match (slot.stage, slot.preset) {
                 (Stage::Settled(_) | Stage::Carried, _) => {}
-                (Stage::Due | Stage::Asked, Some(preset)) => self.settle(row, preset, Note::None, stamp),
-                (Stage::Waiting, _) => self.settle(row, Outcome::NotActive, Note::None, stamp),
+                (Stage::Due | Stage::Asked, Some(preset)) => self.rows.settle(row, preset, Note::None, stamp),
+                (Stage::Waiting, _) => self.rows.settle(row, Outcome::NotActive, Note::None, stamp),
                 (Stage::Sending, _) => {
-                    self.count_attempt(row);
-                    self.settle(row, Outcome::Unknown, doubtful, stamp);
+                    self.rows.count_attempt(row);
+                    self.rows.settle(row, Outcome::Unknown, doubtful, stamp);
                 }
                 (Stage::Due | Stage::Asked | Stage::Ready, _) => {
-                    self.settle(row, Outcome::NotAttempted, not_attempted, stamp);
+                    self.rows.settle(row, Outcome::NotAttempted, not_attempted, stamp);
                 }
             }
         }
-        self.open = 0;
-        self.ready.clear();
+        drop(self.outbox.drain());
+        self.questions.links.conclude();
+    }
+
+    fn end_by(&self, halt: &Halt) -> reason::End {
+        match halt {
+            Halt::KeyRefused => reason::End::KeyRefused,
+            Halt::Unpaid => reason::End::Unpaid,
+            Halt::Forbidden(fault) if fault.by_another() => reason::End::NotReached(fault.to_string()),
+            Halt::Forbidden(fault) => reason::End::RefusedEverything(fault.to_string()),
+            Halt::Failing(fault) => reason::End::FailsAtEverything(fault.to_string()),
+            Halt::NoPortal => reason::End::NoPortal,
+            Halt::NotAPortal { .. } => reason::End::NotAPortal,
+            Halt::Redirected { host } => reason::End::SentElsewhere(host.clone()),
+            Halt::Unreachable(unreachable) => reason::End::Unreachable(unreachable.why.clone()),
+            Halt::TooBusy { .. } => reason::End::TooBusy,
+            Halt::InDoubt { .. } => reason::End::InDoubt(self.policy.mail),
+            Halt::Stopped => reason::End::Stopped,
+            Halt::Storage(_) => reason::End::Storage,
+        }
     }
 
     /// How a row ended; rows that were carried over have no end here.
     pub fn end(&self, row: usize) -> Option<RowEnd<'_>> {
-        let slot = self.rows.get(row)?;
-        let Stage::Settled(outcome) = slot.stage else { return None };
-        let number = u32::try_from(row).ok()?;
-        let entry = self.roster.get(row)?;
-        let usable = !matches!(entry.state, RowState::Invalid);
-        let kind = entry.employee_type.filter(|_| usable);
-        let link = kind.and_then(|kind| self.links.link(kind)).map_or("", |link| link.as_str());
-        let mut detail = self.notes.show(slot.note);
-        if let Some(why) = kind.and_then(|kind| self.links.reason(kind)) {
+        let row = u32::try_from(row).ok()?;
+        let mut end = self.rows.end(row)?;
+        let Some(kind) = self.rows.employee_type(row) else { return Some(end) };
+        end.link = self.questions.links.link(kind).map_or("", |link| link.as_str());
+        if let Some(why) = self.questions.links.reason(kind) {
             let no_link = format!("no invitation link: {why}");
-            detail = if detail.is_empty() { no_link.into() } else { format!("{detail}; {no_link}").into() };
+            end.detail =
+                if end.detail.is_empty() { no_link.into() } else { format!("{}; {no_link}", end.detail).into() };
         }
-        let leader = slot.leader.and_then(|leader| self.rows.get(leader as usize));
-        Some(RowEnd {
-            user: self.user(number).or_else(|| slot.leader.and_then(|leader| self.user(leader))),
-            link,
-            active: leader.map_or(slot.active, |leader| leader.active),
-            outcome,
-            attempts: u32::from(slot.attempts),
-            completed_at: (slot.completed_at != 0).then_some(slot.completed_at),
-            detail,
-        })
+        Some(end)
     }
 
     /// Rows settled since this was last asked, in the order in which they were.
     pub fn drain_settled(&mut self) -> Vec<u32> {
-        std::mem::take(&mut self.newly_settled)
+        self.rows.drain_settled()
     }
 
     /// What an administrator should be told once, since this was last asked.
@@ -132,76 +122,56 @@ impl Job<'_> {
 
     /// Rows settled so far, by outcome.
     pub fn tally(&self) -> &Tally {
-        &self.tally
+        &self.rows.tally
     }
 
     /// Why no more is sent.
     pub fn closed(&self) -> Option<&Closed> {
-        self.closed.as_ref()
+        self.mood.closed.as_ref()
     }
 
     /// Why nothing more is asked.
     pub fn halted(&self) -> Option<&Halt> {
-        self.halt.as_ref()
+        self.mood.halt.as_ref()
     }
 
     /// What every refusal was like, where nothing was accepted.
     pub fn all_refused(&self) -> Option<Manner> {
-        self.breaker.all_refused()
+        self.mood.breaker.all_refused()
     }
 
     /// Since when and why the portal cannot be reached.
     pub fn down(&self) -> Option<(Moment, &str)> {
-        self.contact.down()
+        self.mood.contact.down()
     }
 
     /// Users who are waited for, and when they are looked at next.
     pub fn waiting(&self) -> Option<(u64, Moment)> {
-        (self.waiting > 0).then_some(self.waiting).zip(self.poll_at)
+        (self.rows.waiting > 0).then_some(self.rows.waiting).zip(self.questions.poll_at)
     }
 
-    /// Rows whose status is still to be asked, and rows that are ready to be congratulated.
+    /// Rows whose status is still to be asked, and rows that are ready to be sent.
     pub fn backlog(&self) -> (u64, u64) {
-        (self.open, u64::try_from(self.ready.len()).unwrap_or(u64::MAX))
+        (self.rows.due, u64::try_from(self.outbox.len()).unwrap_or(u64::MAX))
     }
 
     /// How far the run is, in rows.
     pub fn progress(&self) -> Progress {
-        Progress {
-            rows: u64::try_from(self.rows.len()).unwrap_or(u64::MAX).saturating_sub(self.carried),
-            to_check: self.to_check,
-            unknown_before: self.unknown_before,
-        }
+        Progress { rows: self.rows.touched(), to_check: self.questions.to_check, unknown_before: self.unknown_before }
     }
 
     /// Links that were learned, of all that are needed.
     pub fn link_progress(&self) -> (u32, u32) {
-        self.links.progress()
+        self.questions.links.progress()
     }
 
-    /// How many valid rows have no link.
+    /// How many valid rows have no link, where links are needed.
     pub fn rows_without_link(&self) -> u64 {
-        let lacks = |entry: &&roster::Row| {
-            !matches!(entry.state, RowState::Invalid)
-                && entry.employee_type.is_some_and(|kind| self.links.link(kind).is_none())
-        };
-        u64::try_from(self.roster.iter().filter(lacks).count()).unwrap_or(u64::MAX)
-    }
-}
-
-fn halt_note(halt: &Halt) -> String {
-    match halt {
-        Halt::KeyRefused => "the portal does not accept the key".to_owned(),
-        Halt::Unpaid => "the portal's plan is unpaid or its licence lapsed".to_owned(),
-        Halt::Forbidden(fault) if fault.by_another() => format!("the portal was not reached: {fault}"),
-        Halt::Forbidden(fault) => format!("the portal refuses this key everything: {fault}"),
-        Halt::Failing(fault) => format!("the portal fails at everything: {fault}"),
-        Halt::NoPortal => "no DocSpace portal answers at this address, or it is suspended".to_owned(),
-        Halt::NotAPortal { .. } => "what answers at this address is not a DocSpace portal".to_owned(),
-        Halt::Redirected { host } => format!("the portal sends requests elsewhere, to {host}"),
-        Halt::Unreachable(unreachable) => format!("the portal cannot be reached: {}", unreachable.why),
-        Halt::TooBusy { .. } => "the portal refused everything for too long".to_owned(),
-        Halt::Stopped => "the run was stopped before this row".to_owned(),
-        Halt::Storage(_) => "the run stopped since its ledger could not be written".to_owned(),
+        if !self.needs.links {
+            return 0;
+        }
+        let lacks =
+            |row: &u32| self.rows.employee_type(*row).is_some_and(|kind| self.questions.links.link(kind).is_none());
+        u64::try_from(self.rows.numbers().filter(lacks).count()).unwrap_or(u64::MAX)
     }
 }

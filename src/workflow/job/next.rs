@@ -1,184 +1,197 @@
 //! What to ask and what to send next.
 
-use std::{cmp::Reverse, time::Duration};
-
-use super::{DOUBTS, FIRST_QUESTIONS, Job, Stage, Tenant};
+use super::{Job, Stage, mood::FIRST_QUESTIONS, questions::Tenant};
 use crate::{
     outcome::Outcome,
     pace::Moment,
+    reason::Note,
     workflow::{
-        Call, Closed, Halt, Stamp,
+        Call, Closed, Letter, Stamp,
         links::Links,
-        note::Note,
         survey::{Advice, Survey},
     },
 };
 
-/// What is known of a user must be younger than this when the congratulation leaves, else it is asked again.
-const STALE_AFTER: Duration = Duration::from_secs(300);
 /// With so many rows ready to be sent, no further status is asked: what is learned early grows old.
 const ENOUGH_READY: usize = 500;
 
 impl Job<'_> {
     /// The next question that may leave now, as far as the job is concerned.
     pub fn peek_read(&mut self, now: Moment) -> Option<Call> {
-        if self.halt.is_some() || !self.contact.open(now) {
+        if self.mood.halt.is_some() || !self.mood.contact.open(now) {
             return None;
         }
-        if let Some(Reverse((at, call))) = self.again.peek()
-            && *at <= now
-        {
-            return Some(*call);
+        if self.mood.doubt.is_braked() {
+            // Everything is awaited, then one question is enough.
+            if self.questions.in_flight > 0 || self.outbox.in_flight > 0 {
+                return None;
+            }
+            return self.next_question(now).or_else(|| self.outbox.first().map(|row| self.single(row)));
         }
-        if let Some(kind) = self.links.next() {
+        self.next_question(now)
+    }
+
+    fn next_question(&mut self, now: Moment) -> Option<Call> {
+        if let Some(call) = self.questions.due_again(now) {
+            return Some(call);
+        }
+        if let Some(kind) = self.questions.links.next() {
             return Some(Links::call(kind));
         }
-        if self.tenant == Tenant::Wanted && !self.ready.is_empty() {
+        if self.questions.tenant == Tenant::Wanted && !self.outbox.is_empty() {
             return Some(Call::Tenant);
         }
-        let pages_ready = usize::try_from(self.survey.in_flight()).unwrap_or(0) * 100;
-        if self.open > 0 && (self.ready.len() + pages_ready < ENOUGH_READY || self.closed.is_some()) {
-            match self.survey.advise(self.open) {
+        let pages_ready = usize::try_from(self.questions.survey.in_flight()).unwrap_or(0) * 100;
+        let due = self.rows.due;
+        if due > 0 && (self.outbox.len() + pages_ready < ENOUGH_READY || self.mood.closed.is_some()) {
+            match self.questions.survey.advise(due) {
                 Advice::Page(start) => return Some(Call::Page(start)),
                 Advice::Wait => return None,
                 Advice::OneByOne => {
-                    if self.portal_speaks || self.reads_in_flight < FIRST_QUESTIONS {
+                    if self.mood.speaks || self.questions.in_flight < FIRST_QUESTIONS {
                         return self.next_single();
                     }
                 }
             }
         }
-        if self.doubts >= DOUBTS && self.reads_in_flight == 0 {
-            return self.ready.front().map(|(row, _)| Call::Account(*row));
-        }
         None
     }
 
     fn next_single(&mut self) -> Option<Call> {
-        while let Some(row) = self.rows.get(self.cursor) {
-            if row.stage == Stage::Due {
-                let number = u32::try_from(self.cursor).ok()?;
-                return Some(self.single(number));
+        while let Some(stage) = self.rows.stage(self.questions.cursor) {
+            if stage == Stage::Due {
+                return Some(self.single(self.questions.cursor));
             }
-            self.cursor += 1;
+            self.questions.cursor += 1;
         }
         None
     }
 
     pub(super) fn single(&self, row: u32) -> Call {
-        if self.user(row).is_some() { Call::Account(row) } else { Call::Person(row) }
+        if self.rows.user(row).is_some() && !self.needs.by_address { Call::Account(row) } else { Call::Person(row) }
     }
 
     /// The question that was peeked leaves.
     pub fn take_read(&mut self, call: Call) {
-        self.contact.leaving();
-        self.reads_in_flight += 1;
-        if self.again.peek().is_some_and(|Reverse((_, again))| *again == call) {
-            self.again.pop();
+        self.mood.contact.leaving();
+        self.mood.doubt.asking();
+        self.questions.in_flight += 1;
+        if self.questions.take_again(call) {
             return;
         }
         match call {
-            Call::Link(kind) => self.links.asked(kind),
-            Call::Page(_) => self.survey.asked(),
-            Call::Tenant => self.tenant = Tenant::Asked { tries: 0 },
+            Call::Link(kind) => self.questions.links.asked(kind),
+            Call::Page(_) => self.questions.survey.asked(),
+            Call::Tenant => self.questions.tenant = Tenant::Asked { tries: 0 },
             Call::Account(row) | Call::Person(row) => {
-                if self.stage(row) == Some(Stage::Due) {
-                    self.open = self.open.saturating_sub(1);
-                } else {
-                    self.ready.retain(|(other, _)| *other != row);
+                if self.rows.stage(row) != Some(Stage::Due) {
+                    self.outbox.remove(row);
                 }
-                self.row_mut(row).stage = Stage::Asked;
+                self.rows.enter(row, Stage::Asked);
             }
         }
     }
 
-    /// Whether a congratulation may leave now, as far as the job is concerned.
+    /// Whether a message may leave now, as far as the job is concerned.
     pub fn wants_write(&mut self, now: Moment) -> bool {
-        if self.halt.is_some() || self.closed.is_some() || self.ready.is_empty() || !self.contact.open(now) {
+        let stopped = self.mood.halt.is_some() || self.mood.closed.is_some();
+        if stopped || self.outbox.is_empty() || !self.mood.contact.open(now) {
             return false;
         }
-        let in_flight = u64::from(self.writes_in_flight);
-        if self.policy.limit.is_some_and(|limit| self.congratulated + in_flight >= limit) {
+        let in_flight = self.outbox.in_flight;
+        if self.may_be_sent() == 0 {
             if in_flight == 0 {
-                self.close(Closed::Limit);
-            }
-            return false;
-        }
-        if self.counted + in_flight >= self.policy.daily_left {
-            if in_flight == 0 {
-                self.close(Closed::Daily);
+                let by_limit = self.policy.limit.is_some_and(|limit| self.outbox.sent >= limit);
+                self.close(if by_limit { Closed::Limit } else { Closed::Daily });
             }
             return false;
         }
         // A row whose answer grew old goes back to be asked again.
-        while let Some((row, known_at)) = self.ready.front().copied() {
-            if now.saturating_since(known_at) < STALE_AFTER {
-                break;
-            }
-            self.ready.pop_front();
-            self.row_mut(row).stage = Stage::Asked;
-            self.again.push(Reverse((now, self.single(row))));
+        while let Some(row) = self.outbox.take_stale(now, self.needs.fresh_for) {
+            self.rows.enter(row, Stage::Asked);
+            let call = self.single(row);
+            self.questions.ask_again(now, call);
         }
-        let can_be_signed = matches!(self.tenant, Tenant::NotNeeded | Tenant::Known(_));
-        can_be_signed && self.doubts < DOUBTS && self.breaker.admits(self.writes_in_flight) && !self.ready.is_empty()
+        self.questions.can_sign()
+            && self.mood.doubt.admits(in_flight)
+            && self.mood.breaker.admits(in_flight)
+            && self.outbox.has_something(now)
     }
 
-    /// The row whose congratulation leaves next.
-    pub fn take_write(&mut self) -> Option<u32> {
-        let (row, _) = self.ready.pop_front()?;
-        self.contact.leaving();
-        self.writes_in_flight += 1;
-        self.row_mut(row).stage = Stage::Sending;
-        Some(row)
+    /// To how many more people it may be sent, by the limits of the run and of the day.
+    fn may_be_sent(&self) -> u64 {
+        let in_flight = u64::from(self.outbox.in_flight);
+        let of_the_day = self.policy.daily_left.saturating_sub(self.outbox.counted + in_flight);
+        let of_the_run = self.policy.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.outbox.sent + in_flight));
+        of_the_day.min(of_the_run)
+    }
+
+    /// The rows whose message leaves next.
+    pub fn take_letter(&mut self, now: Moment) -> Option<Letter> {
+        let in_flight = self.outbox.in_flight;
+        let at_most = self.may_be_sent().min(self.mood.breaker.room(in_flight)).min(self.mood.doubt.room());
+        let (rows, again) = self.outbox.take(now, at_most)?;
+        self.mood.contact.leaving();
+        for row in &rows {
+            self.rows.enter(*row, Stage::Sending);
+        }
+        Some(Letter { rows, again })
     }
 
     /// When something may change without an answer from outside.
     pub fn wake(&self) -> Option<Moment> {
-        if self.halt.is_some() {
+        if self.mood.halt.is_some() {
             return None;
         }
-        let again = self.again.peek().map(|Reverse((at, _))| *at);
-        let poll = self.poll_at.filter(|_| self.waiting > 0 && self.open == 0 && self.reads_in_flight == 0);
-        let wait_end = self.policy.wait.filter(|_| self.waiting > 0).map(|wait| Moment::START + wait.at_most);
+        let questions = &self.questions;
+        let nobody_is_due = self.rows.due == 0 && questions.in_flight == 0;
+        let poll = questions.poll_at.filter(|_| self.rows.waiting > 0 && nobody_is_due);
+        let wait_end = self.policy.wait.filter(|_| self.rows.waiting > 0).map(|wait| Moment::START + wait.at_most);
+        let patience = self.mood.doubt.ends_at();
         // While the portal is down, nothing but the next probe matters.
-        let contact = self.contact.wake();
-        if self.contact.down().is_some() {
-            return contact;
+        let contact = self.mood.contact.wake();
+        if self.mood.contact.down().is_some() {
+            return [contact, patience].into_iter().flatten().min();
         }
-        [again, poll, wait_end].into_iter().flatten().min()
+        [questions.wake(), poll, wait_end, patience, self.outbox.wake()].into_iter().flatten().min()
     }
 
     /// Looks at the clock, and at what came: outages that last too long, refusals that are about everybody, users to look
     /// at again.
     pub fn tick(&mut self, stamp: Stamp) {
-        if let Err(unreachable) = self.contact.check(stamp.now) {
-            self.halt(Halt::Unreachable(unreachable));
-        }
+        self.mood.tick(stamp.now);
         // What came last may have been no status, but what their verdict waited for.
         self.judge_suspects();
         let Some(wait) = self.policy.wait else { return };
-        if self.waiting == 0 {
+        if self.rows.waiting == 0 {
             return;
         }
-        let over = stamp.now >= Moment::START + wait.at_most || self.closed.is_some();
-        let poll = self.poll_at.is_some_and(|at| stamp.now >= at) && self.open == 0 && self.reads_in_flight == 0;
+        let over = stamp.now >= Moment::START + wait.at_most || self.mood.closed.is_some();
+        let nobody_is_due = self.rows.due == 0 && self.questions.in_flight == 0;
+        let poll = self.questions.poll_at.is_some_and(|at| stamp.now >= at) && nobody_is_due;
         if !over && !poll {
             return;
         }
-        for row in 0..u32::try_from(self.rows.len()).unwrap_or(u32::MAX) {
-            if self.stage(row) != Some(Stage::Waiting) {
+        for row in self.rows.numbers() {
+            if self.rows.stage(row) != Some(Stage::Waiting) {
                 continue;
             }
-            self.waiting -= 1;
             if over {
-                self.settle(row, Outcome::NotActive, Note::None, stamp);
+                self.rows.settle(row, Outcome::NotActive, Note::None, stamp);
             } else {
-                self.row_mut(row).stage = Stage::Due;
-                self.open += 1;
+                self.rows.enter(row, Stage::Due);
             }
         }
-        self.poll_at = None;
-        self.cursor = 0;
-        self.survey = Survey::Unasked;
+        self.questions.poll_at = None;
+        self.questions.cursor = 0;
+        self.questions.survey = Survey::new(self.needs.pages_from);
+    }
+
+    pub(super) fn judge_suspects(&mut self) {
+        if self.mood.suspects.is_empty() {
+            return;
+        }
+        let nothing_else = self.questions.in_flight == 0 && self.rows.due == 0 && self.questions.is_done();
+        self.mood.judge_suspects(nothing_else);
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn knowing(rows: &[roster::Row], policy: Policy, known: impl Fn(UserId) -> Option<Held>) -> Job<'_> {
-    Job::new(rows, policy, |_| false, |user| Ok::<_, Infallible>(known(user)), at(0)).expect("infallible")
+    planned(rows, policy, |_| false, |user| Ok::<_, Infallible>(known(user)), at(0)).expect("infallible")
 }
 
 fn sent_before() -> Held {
@@ -37,7 +37,7 @@ fn what_an_earlier_run_settled_costs_no_question() {
 #[test]
 fn a_ledger_that_cannot_be_read_is_said_before_anything_is_asked() {
     let rows = rows(1);
-    assert_eq!(Job::new(&rows, POLICY, |_| false, |_| Err("it is broken"), at(0)).map(drop), Err("it is broken"));
+    assert_eq!(planned(&rows, POLICY, |_| false, |_| Err("it is broken"), at(0)).map(drop), Err("it is broken"));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_refreshed_row_is_asked_for_and_keeps_what_the_ledger_says() {
 fn rows_that_are_carried_over_are_not_touched() {
     let rows = rows(3);
     let never = |_: UserId| Ok::<_, Infallible>(None);
-    let mut job = Job::new(&rows, POLICY, |row| row != 1, never, at(0)).expect("infallible");
+    let mut job = planned(&rows, POLICY, |row| row != 1, never, at(0)).expect("infallible");
     assert_eq!((job.progress().rows, job.progress().to_check), (1, 1));
     learn(&mut job, at(0));
     assert_eq!(send(&mut job, at(0)), Some(1));

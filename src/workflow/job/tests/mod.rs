@@ -6,10 +6,13 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    attempt::Ending,
-    portal::{ErrorBody, InviteLink, LinkAnswer, Loss, Page, Person, PersonStatus},
+    attempt::{Ending, Held, LetGo, Mail},
+    pace::Moment,
+    plan::Plan,
+    portal::{ErrorBody, Fault, InviteLink, LinkAnswer, Loss, Page, Person, PersonStatus},
+    roster::RowState,
     user::EmployeeType,
-    workflow::Wait,
+    workflow::{Call, Closed, Wait},
 };
 
 mod addresses;
@@ -18,6 +21,9 @@ mod ending;
 mod sending;
 
 const POLICY: Policy = Policy {
+    mail: Mail::Congratulation,
+    again: false,
+    max_unknown: 5,
     retries: 2,
     outage: Duration::from_secs(120),
     limit: None,
@@ -60,7 +66,26 @@ fn rows(count: u32) -> Vec<roster::Row> {
 
 /// A job of which no earlier run knows anything.
 fn job(rows: &[roster::Row], policy: Policy) -> Job<'_> {
-    Job::new(rows, policy, |_| false, |_| Ok::<_, Infallible>(None), at(0)).expect("infallible")
+    planned(rows, policy, |_| false, |_| Ok::<_, Infallible>(None), at(0)).expect("infallible")
+}
+
+/// A job of which some rows are carried over, and of which earlier runs know something.
+fn planned<E>(
+    rows: &[roster::Row],
+    policy: Policy,
+    carried: impl Fn(usize) -> bool,
+    earlier: impl Fn(UserId) -> Result<Option<Held>, E>,
+    stamp: Stamp,
+) -> Result<Job<'_>, E> {
+    let plan = Plan::decide(policy.mail, rows, carried, LetGo::default(), |subjects, found| {
+        for (place, subject) in subjects.enumerate() {
+            if let Some(held) = earlier(UserId::from_bytes(subject))? {
+                found(place, held);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(Job::new(rows, plan, policy, stamp))
 }
 
 /// Somebody who is to be congratulated.
@@ -113,7 +138,7 @@ fn ask(job: &mut Job<'_>, call: Call, at: Stamp) {
 fn begin(job: &mut Job<'_>) {
     ask(job, LINK, at(0));
     job.link_came(EmployeeType::User, Ok(LinkAnswer::NotPermitted), at(0));
-    if job.roster.len() > 1 {
+    if job.progress().rows > 1 {
         ask(job, Call::Page(0), at(0));
         job.page_came(0, Ok(long_listing()), at(0));
     }
@@ -160,7 +185,7 @@ fn ready(rows: &[roster::Row], policy: Policy) -> Job<'_> {
 
 /// The row whose congratulation leaves, if one may.
 fn send(job: &mut Job<'_>, at: Stamp) -> Option<u32> {
-    if job.wants_write(at.now) { job.take_write() } else { None }
+    if job.wants_write(at.now) { job.take_letter(at.now).map(|letter| letter.rows[0]) } else { None }
 }
 
 fn outcome(job: &Job<'_>, row: usize) -> Option<Outcome> {

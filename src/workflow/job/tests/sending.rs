@@ -20,7 +20,7 @@ fn what_was_accepted_is_sent_and_the_ledger_is_told() {
     assert_eq!(job.tally().count(Outcome::Sent), 2);
     let end = job.end(0).expect("an end");
     assert_eq!((end.outcome, end.attempts, end.active), (Outcome::Sent, 1, Some(true)));
-    assert_eq!(end.completed_at, Some(at(3).wall.as_millisecond()));
+    assert_eq!(end.completed_at, Some(at(3).wall));
 }
 
 #[test]
@@ -217,26 +217,106 @@ fn a_redirect_of_a_congratulation_ends_the_run() {
 }
 
 /// After three endings that nobody can be sure of, a question must be answered before the next congratulation.
-#[test]
-fn after_three_doubts_in_a_row_a_question_goes_first() {
-    let rows = rows(20);
-    let mut job = ready(&rows, POLICY);
-    for (row, fault) in [(0, lost()), (1, status(502)), (2, status(500)), (3, status(504))] {
+/// A job that has met five doubts in a row, with the fault that they were.
+fn in_doubt<'r>(rows: &'r [roster::Row], fault: &Fault) -> Job<'r> {
+    let mut job = ready(rows, POLICY);
+    for row in 0..5 {
         assert_eq!(job.peek_read(at(1).now), None, "nothing is to be asked");
         assert_eq!(send(&mut job, at(1)), Some(row));
-        job.write_came(row, &Err(fault), at(1));
+        job.write_came(row, &Err(fault.clone()), at(1));
     }
     assert_eq!(send(&mut job, at(2)), None);
-    ask(&mut job, Call::Account(4), at(2));
+    job
+}
+
+#[test]
+fn after_five_doubts_in_a_row_a_question_goes_first_and_then_one_message_alone() {
+    let rows = rows(20);
+    let mut job = in_doubt(&rows, &status(500));
+    ask(&mut job, Call::Account(5), at(2));
     assert_eq!(job.peek_read(at(2).now), None, "one question is enough");
-    assert_eq!((job.backlog(), job.in_flight()), ((0, 15), (1, 0)));
-    job.account_came(4, Ok(active(4)), at(3));
-    for row in 5..9 {
-        assert_eq!(send(&mut job, at(3)), Some(row));
-        let result = if row == 7 { Ok(()) } else { Err(lost()) };
-        job.write_came(row, &result, at(3));
+    assert_eq!((job.backlog(), job.in_flight()), ((0, 14), (1, 0)));
+    job.account_came(5, Ok(active(5)), at(3));
+    assert_eq!(send(&mut job, at(3)), Some(6));
+    assert_eq!(send(&mut job, at(3)), None, "it is alone");
+    job.write_came(6, &Ok(()), at(4));
+    for row in [7, 8, 9] {
+        assert_eq!(send(&mut job, at(4)), Some(row), "one that was accepted ends all doubts");
     }
-    assert_eq!(send(&mut job, at(3)), Some(9), "one that was accepted ends all doubts");
+}
+
+#[test]
+fn where_the_one_alone_is_in_doubt_too_the_run_ends() {
+    let rows = rows(20);
+    let mut job = in_doubt(&rows, &lost());
+    ask(&mut job, Call::Account(5), at(2));
+    job.account_came(5, Ok(active(5)), at(3));
+    assert_eq!(send(&mut job, at(3)), Some(6));
+    job.write_came(6, &Err(lost()), at(4));
+    assert!(matches!(job.halted(), Some(Halt::InDoubt { .. })), "{:?}", job.halted());
+    job.conclude(at(5));
+    assert_eq!((job.tally().count(Outcome::Unknown), job.tally().count(Outcome::NotAttempted)), (6, 14));
+    assert!(detail(&job, 19).starts_with("the run stopped since nobody can say"), "{}", detail(&job, 19));
+}
+
+#[test]
+fn what_is_in_flight_is_awaited_before_the_question_and_charges_nothing_more() {
+    let rows = rows(40);
+    let mut job = ready(&rows, POLICY);
+    assert_eq!(send(&mut job, at(1)), Some(0));
+    job.write_came(0, &Ok(()), at(1));
+    for row in 1..16 {
+        assert_eq!(send(&mut job, at(1)), Some(row));
+    }
+    for row in 1..16 {
+        assert_eq!(job.peek_read(at(2).now), None, "{row} is on its way");
+        job.write_came(row, &Err(lost()), at(2));
+    }
+    // The portal is away for a while: questions are charged to nobody.
+    for second in 2..12 {
+        let now = at(second * 10);
+        if let Some(call) = job.peek_read(now.now) {
+            job.take_read(call);
+            fail(&mut job, call, status(502), now);
+        }
+        assert_eq!((send(&mut job, now), job.halted()), (None, None));
+    }
+    let now = Stamp { now: job.wake().expect("a question"), ..at(119) };
+    let call = job.peek_read(now.now).expect("a question");
+    job.take_read(call);
+    job.account_came(16, Ok(active(16)), now);
+    assert_eq!(send(&mut job, now), Some(17));
+    job.write_came(17, &Ok(()), now);
+    assert_eq!(job.tally().count(Outcome::Failed), 0);
+    assert_eq!(send(&mut job, now), Some(18));
+}
+
+#[test]
+fn questions_after_doubts_have_the_time_of_an_outage() {
+    let rows = rows(20);
+    let mut job = in_doubt(&rows, &lost());
+    job.tick(at(120));
+    assert_eq!((job.halted(), job.wake()), (None, Some(at(121).now)));
+    job.tick(at(121));
+    assert!(matches!(job.halted(), Some(Halt::InDoubt { .. })), "{:?}", job.halted());
+}
+
+#[test]
+fn statuses_that_all_fail_are_the_portals_trouble_and_not_the_rows() {
+    let rows = rows(60);
+    let mut job = one_by_one(&rows, POLICY);
+    let mut asked = 0;
+    for second in 0..600 {
+        job.tick(at(second));
+        while let Some(call) = job.peek_read(at(second).now) {
+            job.take_read(call);
+            asked += 1;
+            fail(&mut job, call, status(500), at(second));
+        }
+    }
+    assert_eq!(job.halted(), Some(&Halt::Failing(status(500))));
+    assert_eq!(job.tally().count(Outcome::Failed), 0);
+    assert!(asked < 100, "{asked}");
 }
 
 #[test]

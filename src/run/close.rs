@@ -5,35 +5,49 @@ use std::{path::PathBuf, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
+    attempt::Mail,
     display::{Span, moment},
+    exit::Exit,
     file::Target,
+    mail,
     outcome::Outcome,
-    report::{Attention, Reasons, Summary, Traffic, shell_word},
-    roster::{Roster, Source},
+    report::{Attention, Reasons, Summary, Traffic},
+    roster::Roster,
     settings::{FailOn, Settings},
     signals::Signal,
-    terminal::Screen,
     workflow::{Closed, Halt, Job, Manner},
 };
 
-/// The first that applies, in the order of the specification.
-pub(super) fn exit_status(job: &Job<'_>, signal: Option<Signal>, storage_failed: bool, fail_on: &FailOn) -> u8 {
-    if storage_failed {
-        return 5;
-    }
-    if let Some(signal) = signal {
-        return signal.exit_status();
-    }
-    if job.halted().is_some() {
-        return 3;
-    }
-    match job.closed() {
-        Some(Closed::RefusedAlike(_) | Closed::NoTenant(_)) => return 3,
-        Some(Closed::Limit | Closed::Daily | Closed::PortalsDaily(_)) => return 4,
-        None => {}
-    }
-    let bad = fail_on.outcomes.iter().any(|outcome| job.tally().count(*outcome) > 0);
-    u8::from(bad || (fail_on.no_link && job.rows_without_link() > 0))
+/// The first that applies.
+pub(super) fn exit(
+    job: &Job<'_>,
+    roster: &Roster,
+    signal: Option<Signal>,
+    storage_failed: bool,
+    fail_on: &FailOn,
+) -> Exit {
+    let stopped = signal.map(|signal| match signal {
+        Signal::Interrupt => Exit::Interrupted,
+        Signal::Terminate | Signal::Hangup => Exit::Terminated,
+    });
+    let closed = job.closed().map(|closed| match closed {
+        Closed::RefusedAlike(_) | Closed::NoTenant(_) => Exit::Portal,
+        Closed::Limit | Closed::Daily | Closed::PortalsDaily(_) => Exit::Early,
+    });
+    let bad = fail_on.outcomes.iter().any(|outcome| job.tally().count(*outcome) > 0)
+        || (fail_on.no_link && job.rows_without_link() > 0)
+        || (fail_on.empty && roster.rows().is_empty());
+    Exit::first_that_applies(
+        [
+            storage_failed.then_some(Exit::Storage),
+            stopped,
+            job.halted().map(|_| Exit::Portal),
+            closed,
+            bad.then_some(Exit::Rows),
+        ]
+        .into_iter()
+        .flatten(),
+    )
 }
 
 /// Everything that the summary is made of.
@@ -48,7 +62,7 @@ pub(super) struct Closing<'a, 'r> {
     pub(super) started_at: Timestamp,
     pub(super) ended_at: Timestamp,
     pub(super) took: Duration,
-    pub(super) exit_status: u8,
+    pub(super) exit: Exit,
     pub(super) target: &'a Target,
     pub(super) ledger: Option<PathBuf>,
     pub(super) trouble: Option<String>,
@@ -66,8 +80,8 @@ pub(super) fn summary(closing: Closing<'_, '_>) -> Summary {
     let tally = *job.tally();
     let left = [Outcome::Failed, Outcome::Rejected, Outcome::NotAttempted, Outcome::Invalid, Outcome::NotActive];
     let anything_left = !settings.sandbox && left.iter().any(|outcome| tally.count(*outcome) > 0);
-    let go_on = anything_left.then(|| go_on(settings)).flatten();
     Summary {
+        mail: settings.mail,
         run: closing.run.to_string(),
         portal: closing.portal,
         roster: settings.source.to_string(),
@@ -82,24 +96,11 @@ pub(super) fn summary(closing: Closing<'_, '_>) -> Summary {
         without_link: job.rows_without_link(),
         traffic: closing.traffic,
         rate: settings.limits.rate.to_string(),
-        exit_status: closing.exit_status,
+        exit_status: closing.exit.code(),
         stopped,
         attention: attention(job, roster),
-        go_on,
+        go_on: settings.go_on.clone().filter(|_| anything_left),
     }
-}
-
-/// The command that goes on with what is left: the same one, which does not do again what is settled.
-fn go_on(settings: &Settings) -> Option<String> {
-    let Source::Path(path) = &settings.source else { return None };
-    let mut command = format!("onboard run {}", shell_word(&path.to_string_lossy()));
-    if let Some(portal) = &settings.portal.address {
-        command = format!("{command} --portal {}", portal.origin());
-    }
-    if let Some(path) = &settings.ledger.place {
-        command = format!("{command} --ledger {}", shell_word(&path.to_string_lossy()));
-    }
-    Some(command)
 }
 
 /// Rows that need a person, by reason.
@@ -107,19 +108,15 @@ fn attention(job: &Job<'_>, roster: &Roster) -> Vec<Attention> {
     let mut reasons = Reasons::default();
     for row in 0..roster.rows().len() {
         let Some(end) = job.end(row).filter(|end| end.outcome.needs_a_person()) else { continue };
-        let reason = match end.outcome {
-            Outcome::Invalid if end.detail.is_empty() => "a cell that cannot be used".to_owned(),
-            Outcome::Unknown => without_occasion(&end.detail),
-            _ => end.detail.into_owned(),
+        let text = match (end.outcome, &end.reason) {
+            (Outcome::Invalid, _) if end.detail.is_empty() => "a cell that cannot be used".to_owned(),
+            (Outcome::Unknown, Some(reason)) => reason.without_occasion().to_string(),
+            _ => end.detail.clone().into_owned(),
         };
-        reasons.add(row, end.outcome, reason);
+        let again = !end.reason.as_ref().is_some_and(|reason| reason.is_about_the_person());
+        reasons.add(row, end.outcome, text, again);
     }
     reasons.grouped()
-}
-
-/// The reason without the run and the time of it, so that rows group.
-fn without_occasion(detail: &str) -> String {
-    detail.split(" (run ").next().unwrap_or(detail).to_owned()
 }
 
 /// Why the run ended before its rows did, and what can be done.
@@ -139,19 +136,20 @@ fn stopped(closing: &Closing<'_, '_>) -> Option<String> {
     if let Some(halt) = job.halted() {
         return Some(halted(halt, closing));
     }
+    let noun = closing.settings.mail.noun();
     match job.closed() {
         Some(Closed::RefusedAlike(manner)) => Some(format!(
-            "The portal refused the first {} congratulations all alike, so no more were sent; links and statuses were \
-             still learned. {}",
+            "The portal refused the first {} {noun}s all alike, so no more were sent{}. {}",
             crate::workflow::ALIKE,
-            refused_alike(*manner, closing.settings, closing.uses_api_key)
+            if mail::needs(closing.settings.mail).links { "; links and statuses were still learned" } else { "" },
+            refused_alike(*manner, closing)
         )),
         Some(Closed::NoTenant(why)) => Some(format!(
             "The keys could not be signed, since the portal does not tell its tenant number ({why}). Give it with \
              --tenant; the first portal of a self-hosted install is normally 1."
         )),
         Some(Closed::Limit) => Some(format!(
-            "Stopped after {} congratulations, as --limit asks. The same command goes on with the next ones.",
+            "Stopped after {} {noun}s, as --limit asks. The same command goes on with the next ones.",
             closing.settings.sending.limit.unwrap_or_default()
         )),
         Some(Closed::Daily) => Some(format!(
@@ -163,12 +161,9 @@ fn stopped(closing: &Closing<'_, '_>) -> Option<String> {
             let at = wait.and_then(|wait| closing.ended_at.checked_add(wait).ok());
             Some(format!("Stopped, since the portal says that its daily write limit is reached. {}", again_from(at)))
         }
-        None => job.all_refused().map(|manner| {
-            format!(
-                "Every congratulation was refused alike. {}",
-                refused_alike(manner, closing.settings, closing.uses_api_key)
-            )
-        }),
+        None => job
+            .all_refused()
+            .map(|manner| format!("Every {noun} was refused alike. {}", refused_alike(manner, closing))),
     }
 }
 
@@ -227,6 +222,12 @@ fn halted(halt: &Halt, closing: &Closing<'_, '_>) -> String {
             "{portal} cannot be reached: {}. Check the address and the network; nothing was sent.",
             unreachable.why
         ),
+        Halt::InDoubt { why } => format!(
+            "So many {}s in a row may have been sent that the run stopped: after the last of them a question was asked, \
+             and the next one, sent alone, is in doubt too ({why}). Look at the portal's mail log, settle what is unknown \
+             (`onboard settle`), and run the same command again when the portal is well.",
+            closing.settings.mail.noun()
+        ),
         Halt::TooBusy { come_back_after } => match come_back_after {
             Some(wait) => format!(
                 "{portal} asks to come back in {}. Run the same command again then; it goes on where this one stopped.",
@@ -243,7 +244,23 @@ fn halted(halt: &Halt, closing: &Closing<'_, '_>) -> String {
 }
 
 /// What an administrator can do where every congratulation is refused (`docspace-contract.md` §3.3, §4).
-fn refused_alike(manner: Manner, settings: &Settings, uses_api_key: bool) -> String {
+fn refused_alike(manner: Manner, closing: &Closing<'_, '_>) -> String {
+    let (settings, uses_api_key) = (closing.settings, closing.uses_api_key);
+    if settings.mail == Mail::Invitation {
+        return match manner.status {
+            403 if !manner.by_the_call => {
+                "A gate before the call refused it: the API key may lack the scope accounts:write (or *:write), or a \
+                 firewall is in between; the results say what was answered."
+                    .to_owned()
+            }
+            403 => {
+                "Inviting members may be switched off in the portal's settings, or this account may not invite them; the \
+                 results say what was answered."
+                    .to_owned()
+            }
+            status => format!("It answered {status} each time; the column invitation_detail of the results says more."),
+        };
+    }
     match (manner.status, manner.by_the_call) {
         (403, true) if settings.sending.sign_with.is_some() => {
             "The keys were signed, and the portal does not accept the signature: the machine key is not this portal's, \
@@ -269,14 +286,5 @@ fn refused_alike(manner: Manner, settings: &Settings, uses_api_key: bool) -> Str
         }
         (404, false) => "The call does not exist at this address, or the portal is suspended.".to_owned(),
         (status, _) => format!("It answered {status} each time; the column detail of the results says more."),
-    }
-}
-
-/// Writes the summary where people see it.
-pub(super) fn tell(summary: &Summary, quiet: bool, screen: &Screen) {
-    if !quiet {
-        screen.say(&format!("\n{}", summary.text(Screen::width()).trim_end()));
-    } else if summary.exit_status != 0 {
-        screen.say(summary.brief().trim_end());
     }
 }

@@ -1,12 +1,12 @@
 //! The rows that lead, by their user's id or address: looked at once for each user on the portal's pages.
 
 /// What a row is found by: a user's id, or the digest of an address.
-pub(super) type Key = [u8; 16];
+type Key = [u8; 16];
 
 /// Rows in the order of their keys. The first bytes of each key lie here, so that a search seldom goes to the roster:
 /// in a large one every look at a row waits for memory.
 #[derive(Debug, Default)]
-pub(super) struct Leaders(Vec<(u32, u32)>);
+pub struct Leaders(Vec<(u32, u32)>);
 
 fn head([a, b, c, d, ..]: Key) -> u32 {
     u32::from_be_bytes([a, b, c, d])
@@ -14,14 +14,14 @@ fn head([a, b, c, d, ..]: Key) -> u32 {
 
 impl Leaders {
     /// Puts rows in order. Rows without a key are left out.
-    pub(super) fn of(rows: impl Iterator<Item = u32>, key: impl Fn(u32) -> Option<Key>) -> Self {
+    pub fn of(rows: impl Iterator<Item = u32>, key: impl Fn(u32) -> Option<Key>) -> Self {
         let mut sorted: Vec<_> = rows.filter_map(|row| Some((head(key(row)?), row))).collect();
         sorted.sort_unstable_by(|(one, a), (other, b)| one.cmp(other).then_with(|| key(*a).cmp(&key(*b))));
         Self(sorted)
     }
 
     /// The row with this key.
-    pub(super) fn find(&self, wanted: Key, key: impl Fn(u32) -> Option<Key>) -> Option<u32> {
+    pub fn find(&self, wanted: Key, key: impl Fn(u32) -> Option<Key>) -> Option<u32> {
         let place = self
             .0
             .binary_search_by(|(first, row)| first.cmp(&head(wanted)).then_with(|| key(*row).cmp(&Some(wanted))))
@@ -29,17 +29,19 @@ impl Leaders {
         self.0.get(place).map(|(_, row)| *row)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether nobody leads.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The row at this place of the order.
-    pub(super) fn get(&self, place: usize) -> Option<u32> {
+    pub fn get(&self, place: usize) -> Option<u32> {
         self.0.get(place).map(|(_, row)| *row)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// The rows, in the order of their keys.
+    pub fn rows(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter().map(|(_, row)| *row)
     }
 }
 
@@ -54,7 +56,7 @@ mod tests {
             vec![Some(alike(3)), None, Some([9; 16]), Some(alike(1)), Some([1; 16]), Some(alike(2))];
         let key = |row: u32| keys[row as usize];
         let leaders = Leaders::of(0..6, key);
-        assert_eq!((0..leaders.len()).filter_map(|place| leaders.get(place)).collect::<Vec<_>>(), [4, 3, 5, 0, 2]);
+        assert_eq!(leaders.rows().collect::<Vec<_>>(), [4, 3, 5, 0, 2]);
         for (row, wanted) in (0..).zip(&keys) {
             if let Some(wanted) = wanted {
                 assert_eq!(leaders.find(*wanted, key), Some(row));

@@ -1,0 +1,395 @@
+//! Why a row ended as it did: every reason there is, each with its one text. What follows from a reason is decided by
+//! its kind, never by its words.
+
+use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc};
+
+use jiff::Timestamp;
+
+use crate::{attempt::Mail, display::moment, user::EmployeeType};
+
+/// Why a row ended as it did.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Reason {
+    // ---- the roster
+    /// The user stands in an earlier row; this one, from 1.
+    UserStandsInRow(u64),
+    /// The address stands in an earlier row; this one, from 1.
+    AddressStandsInRow(u64),
+    // ---- what was done before
+    /// An earlier run had it accepted.
+    AcceptedBefore {
+        /// Which mail.
+        mail: Mail,
+        /// When.
+        at: Timestamp,
+        /// By which run.
+        run: Arc<str>,
+    },
+    /// It may have been sent, in this run.
+    MayHaveBeenSent {
+        /// Which mail.
+        mail: Mail,
+        /// Why nobody knows.
+        why: String,
+    },
+    /// It may have been sent, in an earlier run.
+    MayHaveBeenSentBefore {
+        /// Which mail.
+        mail: Mail,
+        /// Why nobody knows.
+        why: String,
+        /// When.
+        at: Timestamp,
+        /// By which run.
+        run: Arc<str>,
+    },
+    // ---- the person
+    /// The portal has no such user.
+    UnknownUser,
+    /// The portal has nobody with the address.
+    UnknownAddress,
+    /// The key may not see the user.
+    NotVisible,
+    /// The question was not answered.
+    StatusNotLearned(String),
+    /// The answer was about another user.
+    AnotherUser,
+    /// The answer was about another address.
+    AnotherAddress,
+    /// The row's id and address are of two people.
+    IdAndAddressDisagree,
+    /// The account was removed.
+    Removed,
+    /// The account is disabled.
+    Disabled,
+    /// Disabled, so that it cannot be invited.
+    DisabledNotInvited,
+    /// Invited, has not joined.
+    NotJoined,
+    /// Invited, has not joined: nothing is sent unless it is asked for.
+    InvitedNotJoined,
+    /// Has not confirmed the address.
+    NotConfirmed,
+    /// An account in a state that is neither.
+    OddStatus,
+    /// Has joined, with another role than the row's.
+    HasOtherRole {
+        /// The role there.
+        is: EmployeeType,
+        /// The row's.
+        wanted: EmployeeType,
+    },
+    /// Guests are invited by link alone.
+    GuestsAreNotInvited,
+    // ---- the mail
+    /// The intent could not be recorded.
+    NotRecorded,
+    /// The portal refused it.
+    Refused {
+        /// What the portal said.
+        said: String,
+        /// What to do about it.
+        next: Option<Advice>,
+    },
+    /// It certainly did not leave.
+    NotSent(String),
+    // ---- the run ended first
+    /// Why everything ended, or no more was sent.
+    RunEnded(End),
+}
+
+/// What to do about a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Advice {
+    /// The portal takes signed keys only.
+    Sign,
+    /// The row's own key was sent, which the portal does not take.
+    OwnKey,
+    /// Somebody before the portal has to let this machine through.
+    LetThrough,
+    /// The API key lacks a scope.
+    Scope,
+    /// The congratulation key is odd.
+    LookAtKey,
+    /// The portal is unpaid.
+    Pay,
+}
+
+/// Why a run ended before a row's turn, as its rows tell it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum End {
+    /// It stopped before this row was there.
+    Early,
+    /// The first ones were refused all alike.
+    RefusedAlike(Mail),
+    /// `--limit`.
+    Limit,
+    /// `--daily-writes`.
+    Daily,
+    /// The portal's own limit of a day.
+    PortalsDaily,
+    /// No tenant number to sign with.
+    NoTenant,
+    /// 401.
+    KeyRefused,
+    /// 402.
+    Unpaid,
+    /// Somebody before the portal answered.
+    NotReached(String),
+    /// Every question was refused.
+    RefusedEverything(String),
+    /// Every question failed.
+    FailsAtEverything(String),
+    /// Nothing of a portal is there.
+    NoPortal,
+    /// Something else is there.
+    NotAPortal,
+    /// Requests are sent elsewhere.
+    SentElsewhere(String),
+    /// It cannot be reached.
+    Unreachable(String),
+    /// It refused for too long.
+    TooBusy,
+    /// A signal.
+    Stopped,
+    /// The ledger.
+    Storage,
+    /// So many in a row may have been sent.
+    InDoubt(Mail),
+}
+
+impl Reason {
+    /// Whether the portal will say the same again, since it is about the person: running again does not help.
+    pub fn is_about_the_person(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownUser
+                | Self::UnknownAddress
+                | Self::NotVisible
+                | Self::AnotherUser
+                | Self::AnotherAddress
+                | Self::DisabledNotInvited
+        )
+    }
+
+    /// The reason without the run and the time of it, so that rows group.
+    #[must_use]
+    pub fn without_occasion(&self) -> Cow<'_, Self> {
+        match self {
+            Self::MayHaveBeenSentBefore { mail, .. } => {
+                Cow::Owned(Self::MayHaveBeenSent { mail: *mail, why: String::new() })
+            }
+            other => Cow::Borrowed(other),
+        }
+    }
+}
+
+fn may_have_been_sent(f: &mut fmt::Formatter<'_>, mail: Mail, why: &str) -> fmt::Result {
+    let what = match mail {
+        Mail::Congratulation => "it may have been sent",
+        Mail::Invitation => "the invitation may have been sent",
+    };
+    let colon = if why.is_empty() { "" } else { ": " };
+    write!(
+        f,
+        "{what}{colon}{why}; ask the user or look at the portal's mail log, then `onboard settle`, or run again with \
+         --retry-unknown"
+    )
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UserStandsInRow(row) => write!(f, "the user stands in row {row}"),
+            Self::AddressStandsInRow(row) => write!(f, "the address stands in row {row}"),
+            Self::AcceptedBefore { mail: Mail::Congratulation, at, run } => {
+                write!(f, "accepted {} by run {run}", moment(*at))
+            }
+            Self::AcceptedBefore { mail: Mail::Invitation, at, run } => {
+                write!(f, "invited {} by run {run}", moment(*at))
+            }
+            Self::MayHaveBeenSent { mail, why } => may_have_been_sent(f, *mail, why),
+            Self::MayHaveBeenSentBefore { mail, why, at, run } => {
+                may_have_been_sent(f, *mail, "")?;
+                write!(f, " (run {run}, {}: {why})", moment(*at))
+            }
+            Self::UnknownUser => f.write_str("the portal does not know this user (or the account was removed)"),
+            Self::UnknownAddress => f.write_str("the portal knows nobody with this address"),
+            Self::NotVisible => f.write_str("this key may not see the user"),
+            Self::StatusNotLearned(why) => write!(f, "the status could not be learned: {why}"),
+            Self::AnotherUser => f.write_str("the portal answered about another user; nothing was sent"),
+            Self::AnotherAddress => f.write_str("the portal answered about another address; nothing was sent"),
+            Self::IdAndAddressDisagree => {
+                f.write_str("the user id and the e-mail address are not the same person's on the portal")
+            }
+            Self::Removed => f.write_str("the account was removed"),
+            Self::Disabled => f.write_str("the account is disabled"),
+            Self::DisabledNotInvited => f.write_str("the account is disabled; an administrator can enable it"),
+            Self::NotJoined => f.write_str("invited, but has not joined yet"),
+            Self::InvitedNotJoined => f.write_str("invited and has not joined; --resend invites again"),
+            Self::NotConfirmed => f.write_str("has not confirmed the e-mail address yet"),
+            Self::OddStatus => f.write_str("the account is neither enabled nor pending"),
+            Self::HasOtherRole { is, wanted } => write!(f, "is {is} there, not {wanted}; change it in the portal"),
+            Self::GuestsAreNotInvited => {
+                f.write_str("the portal invites no guests by mail; give them the invitation link of a run")
+            }
+            Self::NotRecorded => f.write_str("its intent could not be recorded, so nothing was sent"),
+            Self::Refused { said, next } => {
+                f.write_str(said)?;
+                match next {
+                    None => Ok(()),
+                    Some(Advice::Sign) => f.write_str("; the portal takes only signed keys: see --sign-with"),
+                    Some(Advice::OwnKey) => {
+                        f.write_str("; the row's own key was sent (column `key`), which the portal does not take")
+                    }
+                    Some(Advice::LetThrough) => f.write_str("; let this machine's requests through there"),
+                    Some(Advice::Scope) => f.write_str("; the API key may lack the scope *:write"),
+                    Some(Advice::LookAtKey) => {
+                        f.write_str("; look at the congratulation key (--key, or the row's own)")
+                    }
+                    Some(Advice::Pay) => f.write_str("; the portal's plan is unpaid or its licence lapsed"),
+                }
+            }
+            Self::NotSent(why) => f.write_str(why),
+            Self::RunEnded(end) => end.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Early => f.write_str("the run stopped before this row"),
+            Self::RefusedAlike(mail) => write!(f, "the portal refused the first {}s all alike", mail.noun()),
+            Self::Limit => f.write_str("--limit was reached"),
+            Self::Daily => f.write_str("the daily write limit was reached"),
+            Self::PortalsDaily => f.write_str("the portal's daily write limit was reached"),
+            Self::NoTenant => {
+                f.write_str("its key could not be signed: the portal does not tell its tenant number (give --tenant)")
+            }
+            Self::KeyRefused => f.write_str("the portal does not accept the key"),
+            Self::Unpaid => f.write_str("the portal's plan is unpaid or its licence lapsed"),
+            Self::NotReached(said) => write!(f, "the portal was not reached: {said}"),
+            Self::RefusedEverything(said) => write!(f, "the portal refuses this key everything: {said}"),
+            Self::FailsAtEverything(said) => write!(f, "the portal fails at everything: {said}"),
+            Self::NoPortal => f.write_str("no DocSpace portal answers at this address, or it is suspended"),
+            Self::NotAPortal => f.write_str("what answers at this address is not a DocSpace portal"),
+            Self::SentElsewhere(host) => write!(f, "the portal sends requests elsewhere, to {host}"),
+            Self::Unreachable(why) => write!(f, "the portal cannot be reached: {why}"),
+            Self::TooBusy => f.write_str("the portal refused everything for too long"),
+            Self::Stopped => f.write_str("the run was stopped before this row"),
+            Self::Storage => f.write_str("the run stopped since its ledger could not be written"),
+            Self::InDoubt(mail) => {
+                write!(f, "the run stopped since nobody can say what became of the last {}s", mail.noun())
+            }
+        }
+    }
+}
+
+/// A row's reason, kept small: reasons that many rows share are stored once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Note {
+    /// Nothing to say.
+    #[default]
+    None,
+    /// The reason with this number.
+    Reason(u32),
+    /// It was accepted before: when (milliseconds since 1970), and by which run. A reason of its own for each row.
+    AcceptedBefore {
+        /// When.
+        at_ms: i64,
+        /// The number of the run.
+        run: u32,
+    },
+}
+
+/// The reasons of a run's notes.
+#[derive(Debug)]
+pub struct Notes {
+    mail: Mail,
+    reasons: Vec<Arc<Reason>>,
+    numbers: HashMap<Arc<Reason>, u32>,
+    runs: Vec<Arc<str>>,
+}
+
+impl Notes {
+    /// No notes yet, of a run of this mail.
+    pub fn new(mail: Mail) -> Self {
+        Self { mail, reasons: Vec::new(), numbers: HashMap::new(), runs: Vec::new() }
+    }
+
+    /// The note with this reason.
+    pub fn of(&mut self, reason: Reason) -> Note {
+        if let Some(number) = self.numbers.get(&reason) {
+            return Note::Reason(*number);
+        }
+        let number = u32::try_from(self.reasons.len()).unwrap_or(u32::MAX);
+        let reason = Arc::new(reason);
+        self.reasons.push(Arc::clone(&reason));
+        self.numbers.insert(reason, number);
+        Note::Reason(number)
+    }
+
+    /// The note of an earlier acceptance.
+    pub fn accepted(&mut self, at: Timestamp, run: &Arc<str>) -> Note {
+        // Whoever asks for many at once finds those of one run one after the other, or of few runs in turn.
+        let known = self.runs.iter().rposition(|other| other == run);
+        let number = known.unwrap_or_else(|| {
+            self.runs.push(Arc::clone(run));
+            self.runs.len() - 1
+        });
+        Note::AcceptedBefore { at_ms: at.as_millisecond(), run: u32::try_from(number).unwrap_or(u32::MAX) }
+    }
+
+    /// The reason of a note, if it has one.
+    pub fn reason(&self, note: Note) -> Option<Cow<'_, Reason>> {
+        let place = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        match note {
+            Note::None => None,
+            Note::Reason(number) => self.reasons.get(place(number)).map(|reason| Cow::Borrowed(&**reason)),
+            Note::AcceptedBefore { at_ms, run } => {
+                let at = Timestamp::from_millisecond(at_ms).unwrap_or_default();
+                let run = self.runs.get(place(run)).cloned().unwrap_or_else(|| Arc::from(""));
+                Some(Cow::Owned(Reason::AcceptedBefore { mail: self.mail, at, run }))
+            }
+        }
+    }
+
+    /// The note as a person reads it.
+    pub fn show(&self, note: Note) -> String {
+        self.reason(note).map(|reason| reason.to_string()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_that_rows_share_are_kept_once_and_shown_as_they_were() {
+        let mut notes = Notes::new(Mail::Congratulation);
+        let (one, other) =
+            (notes.of(Reason::NotSent("it broke".into())), notes.of(Reason::NotSent("it was lost".into())));
+        assert_eq!(notes.of(Reason::NotSent("it broke".into())), one);
+        assert_ne!(one, other);
+        assert_eq!((notes.show(one), notes.show(other)), ("it broke".into(), "it was lost".into()));
+        assert_eq!(notes.show(Note::None), "");
+        let run: Arc<str> = "r1".into();
+        let accepted = notes.accepted(Timestamp::UNIX_EPOCH, &run);
+        assert_eq!(notes.accepted(Timestamp::UNIX_EPOCH, &"r1".into()), accepted);
+        assert_eq!(notes.show(accepted), "accepted 1970-01-01 00:00:00 UTC by run r1");
+        assert_eq!((notes.reasons.len(), notes.runs.len()), (2, 1));
+    }
+
+    #[test]
+    fn doubts_of_different_runs_group() {
+        let earlier = |run: &str| Reason::MayHaveBeenSentBefore {
+            mail: Mail::Congratulation,
+            why: "it broke".into(),
+            at: Timestamp::UNIX_EPOCH,
+            run: run.into(),
+        };
+        assert_eq!(earlier("r1").without_occasion(), earlier("r2").without_occasion());
+        assert!(earlier("r1").to_string().ends_with("(run r1, 1970-01-01 00:00:00 UTC: it broke)"));
+    }
+}

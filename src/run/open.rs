@@ -1,0 +1,469 @@
+//! Everything that has to be right before the first request leaves; whatever is wrong is found here. Roster and ledger are
+//! opened, what is due is decided, and nothing is sent.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+
+use crate::{
+    access::{self, Entry},
+    attempt::{LetGo, Mail},
+    display::count,
+    file::{self, Target},
+    ledger::{self, Elsewhere, Ledger, LedgerError, Lock, Whom},
+    mail::needs,
+    origin::Origin,
+    plan::{self, Budget, Forecast, Plan},
+    portal::{Access, Portal},
+    report::Events,
+    results,
+    roster::{Roster, RowState, Source, diagnostics},
+    sandbox::{self, Sandbox},
+    secret::Secret,
+    settings::Settings,
+    user::UserId,
+};
+
+/// The embedded portal of `--sandbox` answers in this time, so that there is something to see.
+const SANDBOX_LATENCY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(60));
+/// What a portal admits unless its owner changed it (`docspace-contract.md` §5).
+const SHIPPED_PER_SECOND: f64 = 25.0;
+
+/// How whoever starts a run is told of what is found meanwhile.
+pub struct Telling<'a> {
+    /// Only what went wrong is told.
+    pub quiet: bool,
+    /// Colours are shown.
+    pub colour: bool,
+    /// Tells.
+    pub say: &'a mut dyn FnMut(&str),
+}
+
+impl fmt::Debug for Telling<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telling").field("quiet", &self.quiet).finish_non_exhaustive()
+    }
+}
+
+/// A run that may start.
+#[derive(Debug)]
+pub struct Opened {
+    /// The rows.
+    pub roster: Roster,
+    /// What is due, decided.
+    pub plan: Plan,
+    /// The same in figures.
+    pub forecast: Forecast,
+    /// What is left of the limits.
+    pub budget: Budget,
+    /// Whether this portal ever accepted anything.
+    pub ever_sent: bool,
+    /// The portal's name, for people.
+    pub portal_name: String,
+    pub(super) target: Target,
+    pub(super) portal: Portal,
+    pub(super) account: [u8; 8],
+    pub(super) ledger: Ledger,
+    /// Held until the run is over; none for a ledger that is thrown away.
+    pub(super) lock: Option<Lock>,
+    pub(super) machine_key: Option<Secret>,
+    pub(super) events: Option<Events>,
+    /// Serves until the run is over.
+    pub(super) sandbox: Option<Sandbox>,
+}
+
+/// What a run would do, as far as can be told without a portal.
+#[derive(Debug)]
+pub struct Foreseen {
+    /// The rows.
+    pub roster: Roster,
+    /// What is due, in figures.
+    pub forecast: Forecast,
+    /// What is left of the limits.
+    pub budget: Budget,
+    /// Whether there was a ledger to look at.
+    pub knows_ledger: bool,
+    /// Whether the day's writes are those of this key's account, as against everybody's.
+    pub knows_account: bool,
+}
+
+/// Whether a row is left as it was: its outcome is not among those asked for.
+fn is_carried(settings: &Settings, roster: &Roster, row: usize) -> bool {
+    let only = &settings.selection.only;
+    let previous = roster.rows().get(row).and_then(|row| row.previous);
+    !only.is_empty() && previous.is_some_and(|outcome| !only.contains(&outcome))
+}
+
+/// Which earlier attempts a person asked to let go.
+pub(super) fn let_go(settings: &Settings) -> LetGo {
+    LetGo { sent: settings.sending.again.sent, unknown: settings.sending.again.unknown }
+}
+
+/// Makes a run ready. An error means that it cannot start; nothing was sent.
+pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, anyhow::Error> {
+    if !settings.sandbox && settings.portal.address.is_none() {
+        let may_be_sandbox = settings.mail == Mail::Congratulation;
+        return Err(access::NoAccess::NoPortal { may_be_sandbox }.into());
+    }
+    refuse_contradictions(settings)?;
+    let roster = Roster::read(&settings.source)?;
+    let is_results = roster.is_results() && settings.mail == Mail::Congratulation;
+    let target = settings.output.clone().unwrap_or_else(|| default_target(&settings.source, is_results));
+    look_at_roster(settings, &roster, telling)?;
+    let roster_path = match &settings.source {
+        Source::Path(path) => Some(path.as_path()),
+        Source::Stdin => None,
+    };
+    results::probe(settings.mail, &target, roster_path, is_results)?;
+    let events = side_outputs(settings)?;
+    let machine_key = settings.sending.sign_with.as_deref().map(|path| machine_key(path, telling)).transpose()?;
+    let reached = if settings.sandbox {
+        sandboxed(settings, &roster, machine_key.as_ref())?
+    } else {
+        let entry = access::entry(&settings.portal, settings.mail == Mail::Congratulation)?;
+        for remark in &entry.remarks {
+            (telling.say)(&format!("warning: {remark}"));
+        }
+        Reached::of(entry)
+    };
+    let Reached { mut portal, origin, name, account, sandbox } = reached;
+    if let Some(machine_key) = &machine_key {
+        portal = portal.masking(machine_key.clone());
+    }
+    say_rate(settings, telling);
+    let given = ledger_given(settings);
+    let (lock, mut ledger) = open_ledger(settings, given.as_deref(), telling)?;
+    if lock.is_some() {
+        ledger.recover()?;
+    }
+    ledger.turn_to(&origin, &settings.ledger.formerly)?;
+    let used = ledger.used(Some(account), Duration::ZERO)?;
+    let budget = budget(settings, &used);
+    let plan = decide(settings, &roster, Some(&ledger), &origin)?;
+    let forecast = plan.forecast(roster.rows(), &budget);
+    Ok(Opened {
+        roster,
+        plan,
+        forecast,
+        budget,
+        ever_sent: used.ever_sent,
+        portal_name: name,
+        target,
+        portal,
+        account,
+        ledger,
+        lock,
+        machine_key,
+        events,
+        sandbox,
+    })
+}
+
+/// Looks at what a run would do, without touching the network or writing anything. The same is decided as in [`open`].
+pub fn foresee(
+    settings: &Settings,
+    portal_users: Option<u64>,
+    telling: &mut Telling<'_>,
+) -> Result<Foreseen, anyhow::Error> {
+    let roster = Roster::read(&settings.source)?;
+    roster.said_aloud().for_each(|line| (telling.say)(&line));
+    refuse_unusable(settings, &roster)?;
+    let origin = settings.portal.address.as_ref().map(crate::origin::PortalAddress::origin);
+    let ledger = match &origin {
+        Some(origin) => look(settings, origin)?,
+        None => None,
+    };
+    // A key that cannot be had says nothing about the plan: then the writes of all accounts count.
+    let account = access::key(&settings.portal.key).ok().map(|(key, _)| key.fingerprint());
+    let used = match &ledger {
+        Some(ledger) => ledger.used(account, Duration::ZERO)?,
+        None => ledger::Use { daily: 0, frees_in: None, recent: Vec::new(), ever_sent: false },
+    };
+    let budget = Budget { portal_users, ..budget(settings, &used) };
+    let plan = decide(settings, &roster, ledger.as_ref(), &origin.unwrap_or_else(Origin::of_sandbox))?;
+    let forecast = plan.forecast(roster.rows(), &budget);
+    Ok(Foreseen { roster, forecast, budget, knows_ledger: ledger.is_some(), knows_account: account.is_some() })
+}
+
+/// The one place in which it is decided what is due.
+fn decide(
+    settings: &Settings,
+    roster: &Roster,
+    ledger: Option<&Ledger>,
+    origin: &Origin,
+) -> Result<Plan, anyhow::Error> {
+    if let Some(ledger) = ledger.filter(|_| !settings.sandbox && !settings.ledger.other_portal) {
+        refuse_other_origin(settings, roster, ledger, origin)?;
+    }
+    let carried = |row| is_carried(settings, roster, row);
+    Ok(Plan::decide(settings.mail, roster.rows(), carried, let_go(settings), |subjects, found| match ledger {
+        Some(ledger) => ledger.held(settings.mail, subjects, found),
+        None => Ok(()),
+    })?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a plan is made for now; the run's own clock starts later")]
+fn budget(settings: &Settings, used: &ledger::Use) -> Budget {
+    let now = Timestamp::now();
+    Budget {
+        rate: settings.limits.rate,
+        daily: settings.daily_writes,
+        daily_left: settings.daily_writes.saturating_sub(used.daily),
+        frees_at: used.frees_in.and_then(|frees_in| now.checked_add(frees_in).ok()),
+        limit: settings.sending.limit,
+        portal_users: None,
+        now,
+    }
+}
+
+// ---- options and roster ----
+
+fn refuse_contradictions(settings: &Settings) -> Result<(), anyhow::Error> {
+    if matches!(&settings.output, Some(Target::Path(path)) if path.as_os_str().is_empty()) {
+        bail!("-o needs the path of a file, or - for standard output");
+    }
+    let summary_to_stdout = settings.sinks.summary_json == Some(Target::Stdout);
+    if settings.output == Some(Target::Stdout) && summary_to_stdout {
+        bail!("the results and the JSON summary cannot both go to standard output; give one of them a file");
+    }
+    Ok(())
+}
+
+/// What of a roster is no roster for this run, whatever its rows say.
+fn refuse_unusable(settings: &Settings, roster: &Roster) -> Result<(), anyhow::Error> {
+    roster.is_for_one_portal()?;
+    if needs(settings.mail).by_address && roster.columns().email.is_none() {
+        bail!("{} has no column `email`: invitations go to addresses", settings.source);
+    }
+    if !settings.selection.only.is_empty() && !roster.is_results() {
+        bail!("--only takes rows by their outcome, and {} is no results file; leave it off", settings.source);
+    }
+    Ok(())
+}
+
+/// `users.csv` gives `users.results.csv`; a results file itself; standard input `onboard.results.csv`.
+fn default_target(source: &Source, is_results: bool) -> Target {
+    Target::Path(match source {
+        Source::Path(path) if is_results => path.clone(),
+        Source::Path(path) => {
+            let stem = path.file_stem().unwrap_or_default().to_owned();
+            let mut name = stem;
+            name.push(".results.csv");
+            path.with_file_name(name)
+        }
+        Source::Stdin => PathBuf::from("onboard.results.csv"),
+    })
+}
+
+/// Whatever else is to be written can be; events are written from the start.
+fn side_outputs(settings: &Settings) -> Result<Option<Events>, anyhow::Error> {
+    let sinks = &settings.sinks;
+    let summary = sinks.summary_json.as_ref().and_then(|target| match target {
+        Target::Path(path) => Some(path),
+        Target::Stdout => None,
+    });
+    for path in [sinks.report.as_ref(), sinks.junit.as_ref(), sinks.events.as_ref(), summary].into_iter().flatten() {
+        file::probe_place(path)?;
+    }
+    let create = |path: &PathBuf| Events::create(path).with_context(|| format!("{} cannot be written", path.display()));
+    sinks.events.as_ref().map(create).transpose()
+}
+
+fn look_at_roster(settings: &Settings, roster: &Roster, telling: &mut Telling<'_>) -> Result<(), anyhow::Error> {
+    for warning in roster.warnings() {
+        (telling.say)(&format!("warning: {warning}"));
+    }
+    refuse_unusable(settings, roster)?;
+    let bad = roster
+        .rows()
+        .iter()
+        .enumerate()
+        .filter(|(number, row)| row.state == RowState::Invalid && !is_carried(settings, roster, *number))
+        .count();
+    if bad == 0 {
+        return Ok(());
+    }
+    if !telling.quiet || settings.selection.strict {
+        let format = diagnostics::Format::Text { colour: telling.colour };
+        let mut text = Vec::new();
+        diagnostics::write(roster, &settings.source.to_string(), format, &mut text)?;
+        (telling.say)(String::from_utf8_lossy(&text).trim_end());
+    }
+    let bad = count(u64::try_from(bad).unwrap_or(u64::MAX), "row");
+    if settings.selection.strict {
+        bail!("{bad} of {} cannot be used, and --strict stops the run there; nothing was sent", settings.source);
+    }
+    if !telling.quiet {
+        (telling.say)(&format!("{bad} cannot be used and cost no request; the others go on"));
+    }
+    Ok(())
+}
+
+fn machine_key(path: &Path, telling: &mut Telling<'_>) -> Result<Secret, anyhow::Error> {
+    if let Some(warning) = access::warn_if_readable("machine key", path) {
+        (telling.say)(&format!("warning: {warning}"));
+    }
+    Ok(Secret::read_machine_key(path)?)
+}
+
+fn say_rate(settings: &Settings, telling: &mut Telling<'_>) {
+    let rate = settings.limits.rate;
+    if !settings.sandbox && rate.per_second() > SHIPPED_PER_SECOND {
+        (telling.say)(&format!(
+            "note: {rate} is more than the 1500/min that a portal admits unless its owner raised it; what it refuses is \
+             waited out"
+        ));
+    }
+}
+
+// ---- the portal ----
+
+struct Reached {
+    portal: Portal,
+    origin: Origin,
+    name: String,
+    account: [u8; 8],
+    sandbox: Option<Sandbox>,
+}
+
+impl Reached {
+    fn of(entry: Entry) -> Self {
+        let origin = entry.address.origin();
+        Self { portal: entry.portal, name: origin.to_string(), origin, account: entry.account, sandbox: None }
+    }
+}
+
+/// An embedded portal in which the roster's users exist, and which keeps the limits that the run is told of.
+fn sandboxed(settings: &Settings, roster: &Roster, machine_key: Option<&Secret>) -> Result<Reached, anyhow::Error> {
+    let users = sandbox::users_of(roster).context("the roster's copy cannot be read again")?;
+    let window_ms = u64::try_from(settings.limits.rate.window.as_millis()).unwrap_or(u64::MAX);
+    // Without rest after an answer the run is meant for a portal without this limiter.
+    let in_flight = !settings.limits.hold_off.is_zero();
+    let config = sandbox::Config {
+        users,
+        congratulation_key: settings.sending.key.clone(),
+        row_keys: sandbox::keys_of(roster)?,
+        machine_key: machine_key.map(|key| key.expose().to_owned()),
+        limits: sandbox::Limits {
+            window: Some((settings.limits.rate.requests, window_ms)),
+            reads: in_flight.then_some(settings.limits.max_reads),
+            writes: in_flight.then_some(settings.limits.max_writes),
+            daily: None,
+        },
+        latency: SANDBOX_LATENCY,
+        ..sandbox::Config::default()
+    };
+    let sandbox = Sandbox::start(config).context("the embedded portal cannot be started")?;
+    let address = sandbox.origin().parse().context("the embedded portal has an odd address")?;
+    let key = Secret::new("API key", sandbox.api_key().to_owned())?;
+    let account = key.fingerprint();
+    let timeout = settings.portal.timeout;
+    let portal = Portal::new(Access { address, key, timeout, ca_file: None, proxy: None })?;
+    let name = "the embedded portal".to_owned();
+    Ok(Reached { portal, origin: Origin::of_sandbox(), name, account, sandbox: Some(sandbox) })
+}
+
+// ---- the ledger ----
+
+/// The ledger that was asked for. With `--sandbox` only the command line counts: a ledger of real runs that the
+/// environment or the settings file names has no business with it.
+fn ledger_given(settings: &Settings) -> Option<PathBuf> {
+    settings.ledger.place.clone().filter(|_| !settings.sandbox || settings.ledger.typed)
+}
+
+/// The ledger, turned to the portal; none where there is none yet.
+fn look(settings: &Settings, origin: &Origin) -> Result<Option<Ledger>, anyhow::Error> {
+    let path = match ledger::place(settings.ledger.place.as_deref()) {
+        Ok(path) => path,
+        // Without a ledger there is nothing to look up; a run would say that it needs one.
+        Err(_) if !settings.ledger.must_exist => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if !path.exists() && !settings.ledger.must_exist {
+        return Ok(None);
+    }
+    let mut ledger = Ledger::look(&path)?;
+    if settings.ledger.must_exist {
+        ledger.require_runs()?;
+    }
+    ledger.look_at(origin, &settings.ledger.formerly)?;
+    Ok(Some(ledger))
+}
+
+fn open_ledger(
+    settings: &Settings,
+    given: Option<&Path>,
+    telling: &mut Telling<'_>,
+) -> Result<(Option<Lock>, Ledger), anyhow::Error> {
+    if settings.sandbox && given.is_none() {
+        return Ok((None, Ledger::temporary()?));
+    }
+    let path = ledger::place(given)?;
+    if settings.ledger.must_exist && !path.exists() {
+        return Err(LedgerError::Missing(path).into());
+    }
+    let purpose = match settings.mail {
+        Mail::Congratulation => format!("run {}", settings.source),
+        Mail::Invitation => format!("invite {}", settings.source),
+    };
+    let lock = Lock::wait_for(&path, &purpose, settings.ledger.wait_for, |text| (telling.say)(text))?;
+    let ledger = Ledger::open(&lock, settings.ledger.must_exist)?;
+    Ok((Some(lock), ledger))
+}
+
+/// Records under another address may be this portal's: then going on would congratulate people twice.
+fn refuse_other_origin(
+    settings: &Settings,
+    roster: &Roster,
+    ledger: &Ledger,
+    origin: &Origin,
+) -> Result<(), anyhow::Error> {
+    let valid = || {
+        let rows = roster.rows().iter().enumerate();
+        rows.filter(|(number, row)| row.state == RowState::Valid && !is_carried(settings, roster, *number))
+    };
+    let mail = settings.mail;
+    let subjects = valid().filter_map(|(_, row)| plan::by_user(row).filter(|_| !needs(mail).by_address));
+    let addresses = valid().filter_map(|(_, row)| plan::by_email(mail, row).filter(|_| needs(mail).by_address));
+    let emails = valid().filter_map(|(_, row)| row.email);
+    let found = ledger.elsewhere(mail, subjects.chain(addresses), emails)?;
+    if let Some(Elsewhere { origin: other, whom, position }) = found {
+        let who = match whom {
+            Whom::Subject(user) if mail == Mail::Congratulation => format!("user {}", UserId::from_bytes(user)),
+            // The ledger has no address, and the roster's cells are read again for nothing else.
+            Whom::Subject(_) | Whom::Email(_) => {
+                let row = valid().filter(|(_, row)| row.email.is_some()).nth(position);
+                format!("the address in row {}", row.map_or(0, |(number, _)| number + 1))
+            }
+        };
+        bail!(
+            "the ledger knows {who} of this roster under {other}, and this run is for {origin}. If that is the \
+             same portal under its earlier address, add --formerly {other}, so that nobody is {} twice; if \
+             it is another portal, add --other-portal. Nothing was sent",
+            match mail {
+                Mail::Congratulation => "congratulated",
+                Mail::Invitation => "invited",
+            }
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_go_beside_the_roster() {
+        let target = |text: &str, is_results| default_target(&text.parse().expect("infallible"), is_results);
+        assert_eq!(target("dir/users.csv", false), Target::Path("dir/users.results.csv".into()));
+        assert_eq!(target("users", false), Target::Path("users.results.csv".into()));
+        assert_eq!(target("users.results.csv", true), Target::Path("users.results.csv".into()));
+        assert_eq!(target("-", false), Target::Path("onboard.results.csv".into()));
+    }
+}

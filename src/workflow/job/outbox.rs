@@ -1,0 +1,150 @@
+//! The outbox: whose mail is ready to leave, what is on its way, and what this run may still send.
+
+use std::{collections::VecDeque, time::Duration};
+
+use crate::pace::Moment;
+
+#[derive(Debug)]
+pub(super) struct Outbox {
+    /// Rows to be sent it, and when what is known of them was learned.
+    ready: VecDeque<(u32, Moment)>,
+    /// Rows to be sent it once more: many share a request.
+    ready_again: VecDeque<(u32, Moment)>,
+    pub(super) in_flight: u32,
+    /// People to whom it was sent in this run, or may have been.
+    pub(super) sent: u64,
+    /// Messages that the portal counts against its day.
+    pub(super) counted: u64,
+    batch: usize,
+    /// So many requests that send it once more in so long, and when the last ones left.
+    again_at_most: Option<(u32, Duration)>,
+    again_left: VecDeque<Moment>,
+}
+
+impl Outbox {
+    pub(super) fn new(batch: usize, again_at_most: Option<(u32, Duration)>) -> Self {
+        Self {
+            ready: VecDeque::new(),
+            ready_again: VecDeque::new(),
+            in_flight: 0,
+            sent: 0,
+            counted: 0,
+            batch,
+            again_at_most,
+            again_left: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ready.len() + self.ready_again.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The row that is next, whatever its turn waits for.
+    pub(super) fn first(&self) -> Option<u32> {
+        self.ready.front().or_else(|| self.ready_again.front()).map(|(row, _)| *row)
+    }
+
+    pub(super) fn put(&mut self, row: u32, again: bool, known_at: Moment) {
+        if again { &mut self.ready_again } else { &mut self.ready }.push_back((row, known_at));
+    }
+
+    /// A row whose request had no effect goes before the others.
+    pub(super) fn put_back(&mut self, row: u32, again: bool, known_at: Moment) {
+        if again { &mut self.ready_again } else { &mut self.ready }.push_front((row, known_at));
+    }
+
+    pub(super) fn remove(&mut self, row: u32) {
+        self.ready.retain(|(other, _)| *other != row);
+        self.ready_again.retain(|(other, _)| *other != row);
+    }
+
+    /// The next row of which too little is known by now, taken out.
+    pub(super) fn take_stale(&mut self, now: Moment, fresh_for: Duration) -> Option<u32> {
+        for queue in [&mut self.ready, &mut self.ready_again] {
+            if queue.front().is_some_and(|(_, known_at)| now.saturating_since(*known_at) >= fresh_for) {
+                return queue.pop_front().map(|(row, _)| row);
+            }
+        }
+        None
+    }
+
+    /// When a request that sends it once more may leave.
+    fn again_from(&self) -> Option<Moment> {
+        let (most, window) = self.again_at_most?;
+        let place = self.again_left.len().checked_sub(most as usize)?;
+        self.again_left.get(place).map(|left| *left + window)
+    }
+
+    fn may_send_again(&self, now: Moment) -> bool {
+        !self.ready_again.is_empty() && self.again_from().is_none_or(|from| now >= from)
+    }
+
+    /// Whether something may leave now.
+    pub(super) fn has_something(&self, now: Moment) -> bool {
+        !self.ready.is_empty() || self.may_send_again(now)
+    }
+
+    /// When something may leave that has to wait for its turn.
+    pub(super) fn wake(&self) -> Option<Moment> {
+        if self.ready_again.is_empty() { None } else { self.again_from() }
+    }
+
+    /// The rows of the next request, at most so many, and whether they are sent it once more.
+    pub(super) fn take(&mut self, now: Moment, at_most: u64) -> Option<(Vec<u32>, bool)> {
+        let (rows, again) = if let Some((row, _)) = self.ready.pop_front() {
+            (vec![row], false)
+        } else if self.may_send_again(now) {
+            let most = self.batch.min(usize::try_from(at_most).unwrap_or(usize::MAX)).min(self.ready_again.len());
+            self.again_left.push_back(now);
+            if self.again_left.len() > 64 {
+                self.again_left.pop_front();
+            }
+            (self.ready_again.drain(..most).map(|(row, _)| row).collect(), true)
+        } else {
+            return None;
+        };
+        self.in_flight += u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        Some((rows, again))
+    }
+
+    /// Everything that is ready, taken out.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = u32> + use<> {
+        let again = std::mem::take(&mut self.ready_again);
+        std::mem::take(&mut self.ready).into_iter().chain(again).map(|(row, _)| row)
+    }
+
+    /// One message less on its way.
+    pub(super) fn landed(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::START + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn first_mails_leave_one_by_one_and_second_ones_together_and_seldom() {
+        let mut outbox = Outbox::new(100, Some((5, Duration::from_secs(900))));
+        for row in 0..700 {
+            outbox.put(row, row > 0, at(0));
+        }
+        assert_eq!(outbox.take(at(0), 1000), Some((vec![0], false)));
+        for letter in 0..5 {
+            let (rows, again) = outbox.take(at(letter), 1000).expect("a letter");
+            assert_eq!((rows.len(), rows[0], again), (100, 1 + u32::try_from(letter).expect("few") * 100, true));
+        }
+        assert!(!outbox.has_something(at(899)));
+        assert_eq!((outbox.take(at(899), 1000), outbox.wake()), (None, Some(at(900))));
+        assert_eq!(outbox.take(at(900), 7).map(|(rows, _)| rows.len()), Some(7), "no more than may be sent");
+        assert_eq!(outbox.wake(), Some(at(901)));
+    }
+}
