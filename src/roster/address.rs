@@ -14,6 +14,12 @@ pub(super) struct NoAddress {
 
 /// Reads an address: `mailto:`, quotes and angle brackets around it are taken off.
 pub(super) fn read(text: &str) -> Result<Email, NoAddress> {
+    // Most stand there as they are meant.
+    if text.is_ascii()
+        && let Some(email) = strict(text)
+    {
+        return Ok(email);
+    }
     let text = unbroken(text);
     let bare = bare(&text);
     strict(bare).ok_or_else(|| NoAddress { meant: meant(&text) })
@@ -45,7 +51,8 @@ fn strict(text: &str) -> Option<Email> {
     let (_, domain) = email.wire().rsplit_once('@')?;
     // What began in quotes that do not close is a slip.
     let begins = local.chars().next()?;
-    let holds = local.chars().all(of_a_local_part) && !matches!(begins, '\'' | '`');
+    let holds =
+        email.as_str().chars().all(is_plain) && local.chars().all(of_a_local_part) && !matches!(begins, '\'' | '`');
     (holds && domain.split('.').all(is_label)).then_some(email)
 }
 

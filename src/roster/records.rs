@@ -75,6 +75,11 @@ impl Record {
         self.bytes.get(start..end).unwrap_or_default()
     }
 
+    /// The size of a cell, in bytes.
+    pub(super) fn size(&self, column: usize) -> usize {
+        self.raw(column).len()
+    }
+
     /// All cells.
     pub fn cells(&self) -> impl Iterator<Item = &str> {
         (0..self.len()).map(|column| self.cell(column))

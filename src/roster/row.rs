@@ -7,7 +7,7 @@ use super::{
     header::Columns,
     records::{MAX_CELL, Quote, Record},
     swallowed,
-    text::{shown_by_formula, spreadsheets_doing, trimmed, unquoted, visible},
+    text::{is_rounded, shown_by_formula, spreadsheets_doing, trimmed, unquoted, visible},
 };
 use crate::{
     display::{Shown, is_plain},
@@ -83,7 +83,9 @@ pub(super) fn parse(record: &Record, columns: &Columns) -> Result<Parsed, Proble
         let what = format!("the row has {} cells, the header {expected}", record.len());
         return Err(Problem::row(what, Some("is a separator missing?".into())));
     }
-    if let Some((column, _)) = (0..).zip(record.cells()).find(|(_, cell)| cell.len() > MAX_CELL) {
+    if let Some((column, _)) =
+        (0..record.len()).map(|column| (column, record.size(column))).find(|(_, size)| *size > MAX_CELL)
+    {
         return Err(Problem::cell(
             column,
             "the cell is too large to be read",
@@ -186,10 +188,16 @@ fn user(cell: Cell<'_>, may_be_empty: bool) -> Result<Option<UserId>, Problem> {
     if text.is_empty() {
         return Err(Problem::cell(column, "the cell is empty", Some("a user id is needed".into())));
     }
-    if let Some(problem) = spoilt(column, text, "user id") {
+    // Thirty-two digits are a GUID, but not where a spreadsheet has counted them.
+    if is_rounded(text)
+        && let Some(problem) = spoilt(column, text, "user id")
+    {
         return Err(problem);
     }
-    let id: UserId = unquoted(&visible(text)).parse().map_err(|_not_a_guid| {
+    let id: UserId = text.parse().or_else(|_as_it_stands| unquoted(&visible(text)).parse()).map_err(|_not_a_guid| {
+        if let Some(problem) = spoilt(column, text, "user id") {
+            return problem;
+        }
         let help = if text.contains('@') {
             "an e-mail address belongs into a column `email`".to_owned()
         } else {
@@ -220,10 +228,11 @@ fn employee_type(cell: Cell<'_>) -> Result<EmployeeType, Problem> {
     if text.is_empty() {
         return Err(Problem::cell(column, "the cell is empty", Some(format!("an employee type is needed: {all}"))));
     }
-    if let Some(problem) = spoilt(column, text, "employee type").filter(|_| text.starts_with('#')) {
-        return Err(problem);
-    }
-    unquoted(&visible(text)).parse().map_err(|_not_a_type| {
+    text.parse().or_else(|_as_it_stands| unquoted(&visible(text)).parse()).map_err(|_not_a_type| {
+        // A number is no spreadsheet's doing: it is how a portal has the type.
+        if let Some(problem) = spoilt(column, text, "employee type").filter(|_| text.starts_with('#')) {
+            return problem;
+        }
         let lower = text.to_lowercase();
         let near = EmployeeType::ALL
             .into_iter()

@@ -16,12 +16,13 @@ pub(super) fn is_blank(text: &str) -> bool {
 
 /// A text without blanks and invisible characters around it.
 pub(super) fn trimmed(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
+    // Most texts are ASCII, of which nothing is invisible.
+    if text.is_ascii() { text.trim() } else { text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c)) }
 }
 
 /// A text without invisible characters anywhere: in an id, a type or a column's name they mean nothing.
 pub(super) fn visible(text: &str) -> Cow<'_, str> {
-    if text.chars().any(is_invisible) {
+    if !text.is_ascii() && text.chars().any(is_invisible) {
         text.chars().filter(|c| !is_invisible(*c)).collect::<String>().into()
     } else {
         text.into()
@@ -73,6 +74,12 @@ pub(super) fn unquoted(text: &str) -> &str {
     text
 }
 
+/// Whether a number of many digits has lost most of them: a spreadsheet keeps fifteen, and puts zeros for the others.
+pub(super) fn is_rounded(text: &str) -> bool {
+    let (kept, lost) = text.as_bytes().split_at_checked(15).unwrap_or_default();
+    !lost.is_empty() && lost.iter().all(|byte| *byte == b'0') && kept.iter().all(u8::is_ascii_digit)
+}
+
 /// What a spreadsheet has made of a text that it took for something else.
 pub(super) fn spreadsheets_doing(text: &str) -> Option<&'static str> {
     let is_error = text.strip_prefix('#').is_some_and(|word| {
@@ -87,10 +94,8 @@ pub(super) fn spreadsheets_doing(text: &str) -> Option<&'static str> {
     let scientific = text
         .split_once(['e', 'E'])
         .is_some_and(|(number_of, power)| number(number_of) && digits(power.strip_prefix(['+', '-']).unwrap_or(power)));
-    // Thirty-two digits are a GUID; of a number, fifteen are kept, and the others are zeros.
-    let rounded = digits(text) && text.len() > 15 && text.bytes().skip(15).all(|byte| byte == b'0');
-    let counted = number(text) && text.len() != 32 && text.len() != 36;
+    let counted = number(text) && text.len() != 32;
     // A GUID without hyphens may look like a number with an exponent.
-    ((scientific && (text.contains(['.', ',', '+', '-']) || text.len() < 32)) || rounded || counted)
+    ((scientific && (text.contains(['.', ',', '+', '-']) || text.len() < 32)) || counted || is_rounded(text))
         .then_some("a number")
 }
