@@ -42,6 +42,7 @@ fn verdict(roster: &Roster, bad: usize) -> String {
     let rows = as_u64(roster.rows().len());
     let duplicates = roster.rows().iter().filter(|row| matches!(row.state, RowState::Duplicate { .. })).count();
     let mut text = match bad {
+        0 if rows == 0 => count(0, "row"),
         0 => format!("{}: all can be used", count(rows, "row")),
         _ => format!("{}: {} cannot be used", count(rows, "row"), count(as_u64(bad), "row")),
     };

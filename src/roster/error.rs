@@ -87,6 +87,15 @@ pub enum RosterError {
         /// One of nearly this name.
         near: Option<String>,
     },
+    /// Whole lines are cells.
+    #[error(
+        "the first line of the roster holds the whole header in one cell (`{cell}`): its lines stand in quotes; save it \
+         again with a separator between the cells"
+    )]
+    LinesInQuotes {
+        /// The cell, made safe to show.
+        cell: String,
+    },
     /// The header stands further down.
     #[error(
         "the first line of the roster is no header; the header seems to be on line {line}: remove what stands above it"

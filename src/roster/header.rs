@@ -41,6 +41,15 @@ pub(super) fn plain(name: &str) -> String {
         .collect()
 }
 
+/// Whether a name is a whole header, by whatever separator.
+fn is_a_header(name: &str) -> bool {
+    [',', ';', '\t', '|'].iter().any(|separator| {
+        let names: Vec<String> = name.split(*separator).map(plain).collect();
+        let has = |spellings: &[&str]| names.iter().any(|name| spellings.contains(&name.as_str()));
+        has(&["userid", "email", "emailaddress"]) && has(&["employeetype", "type"])
+    })
+}
+
 impl Columns {
     /// Reads the header.
     pub(super) fn read(names: Vec<String>) -> Result<Self, RosterError> {
@@ -95,6 +104,9 @@ impl Columns {
     }
 
     fn lacks(&self, missing: &'static str) -> RosterError {
+        if let Some(cell) = self.names.iter().find(|name| is_a_header(name)) {
+            return RosterError::LinesInQuotes { cell: Shown(cell).to_string() };
+        }
         let wanted = plain(missing);
         let near = self
             .names

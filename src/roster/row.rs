@@ -138,8 +138,8 @@ fn misquoted(record: &Record, columns: &Columns) -> Option<Problem> {
     let Quote { column, opens, closes } = swallowed.as_ref().map(|swallowed| swallowed.quote).or(trailing)?;
     let mut what = match &swallowed {
         Some(swallowed) => format!(
-            "the quote that opens here takes in lines {} to {closes}, and what looks like rows of their own (line {})",
-            opens + 1,
+            "the quote that opens here takes in {}, and what looks like rows of their own (line {})",
+            if closes == opens + 1 { format!("line {closes}") } else { format!("lines {} to {closes}", opens + 1) },
             swallowed.lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         ),
         None if closes > opens => format!("the quote that opens here closes on line {closes}"),

@@ -33,7 +33,7 @@ impl Encoding {
             Self::Utf8 => "UTF-8",
             Self::Utf16Le | Self::Utf16Be => "UTF-16",
             Self::Windows1252 => "windows-1252",
-            Self::Mixed => "UTF-8 with bytes that are none",
+            Self::Mixed => "UTF-8 and windows-1252",
         }
     }
 }

@@ -48,7 +48,7 @@ fn no_row_vanishes_into_a_cell_unsaid() {
     // The quote opens in a line of its own, and the next one closes a cell as if nothing were wrong.
     let text = format!("user_id,employee_type,name,note\n{ADA},User,\"a\nb\",\"24 inch\n{BO},User,Bo,27\"\n");
     let ended = check_of(text).with(1);
-    assert!(ended.out.contains("users.csv:3") && ended.out.contains("lines 4 to 4"), "{}", ended.out);
+    assert!(ended.out.contains("users.csv:3") && ended.out.contains("takes in line 4,"), "{}", ended.out);
     // In the header.
     let ended = check_of(format!("user_id,employee_type,\"name\n{ADA},User,Ada\n{BO},User,\"\"Bo\"\n")).with(2);
     assert!(ended.said().contains("quote that opens on line 1"), "{}", ended.err);
@@ -153,6 +153,14 @@ fn lines_in_quotes_as_one_cell_are_lines() {
         let text = format!("\"user_id,employee_type,name\"\n\"{ADA},User,\"\"Ada, A\"\"\"\n{BO},User,Bo\n");
         let ended = check_of(text.replace(',', separator)).with(0);
         assert!(ended.out.contains("2 rows: all can be used"), "{}", ended.out);
+    }
+}
+
+#[test]
+fn lines_in_quotes_beside_empty_cells_are_named() {
+    for text in ["\"user_id,type,name\",,\n", "\"user_id,type,name\";;\n", "x;\"E-Mail\tType\"\n"] {
+        let ended = check_of(format!("{text}\"{ADA},User,Ada\",,\n")).with(2);
+        assert!(ended.said().contains("its lines stand in quotes"), "{}", ended.err);
     }
 }
 
@@ -345,6 +353,7 @@ fn a_roster_without_rows_is_told() {
             let said = bench.onboard(&[command, "users.csv"]).with(0).said();
             assert!(said.contains("has a header and no rows"), "{said}");
         }
+        assert!(bench.onboard(&["check", "users.csv"]).out.starts_with("no rows\n"));
         assert!(bench.run(&portal, &["--yes"]).with(0).said().contains("has a header and no rows"));
         bench.run(&portal, &["--yes", "--fail-on", "failed,empty"]).with(1);
     }
