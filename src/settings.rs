@@ -176,6 +176,8 @@ pub struct GitHub {
     pub runs_this: bool,
     /// The file of the job's summary.
     pub summary: Option<PathBuf>,
+    /// The folder of the repository.
+    pub workspace: Option<PathBuf>,
     /// The file of the step's outputs.
     pub output: Option<PathBuf>,
 }

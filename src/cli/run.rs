@@ -179,8 +179,13 @@ impl ReportArgs {
 fn github() -> Option<GitHub> {
     let file = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     let runs_this = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-    let github = GitHub { runs_this, summary: file("GITHUB_STEP_SUMMARY"), output: file("GITHUB_OUTPUT") };
-    (runs_this || github.summary.is_some()).then_some(github)
+    let github = GitHub {
+        runs_this,
+        summary: file("GITHUB_STEP_SUMMARY"),
+        output: file("GITHUB_OUTPUT"),
+        workspace: file("GITHUB_WORKSPACE"),
+    };
+    (runs_this || github.summary.is_some() || github.output.is_some()).then_some(github)
 }
 
 impl PortalArgs {

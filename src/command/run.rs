@@ -5,7 +5,6 @@ use std::io::IsTerminal;
 use crate::{
     attempt::Mail,
     display::{Grouped, Span, count, wrapped},
-    report::annotations,
     run::{self, Ended, Opened, Telling},
     settings::Settings,
     terminal::{
@@ -46,7 +45,7 @@ pub(super) fn execute(
     }
     let progress = if quiet { ProgressKind::Never } else { progress };
     let ended = opened.carry_out(settings, &mut Onlooker::new(progress, screen))?;
-    tell(&ended, settings, quiet, screen);
+    tell(&ended, quiet, screen);
     Ok(ended.exit.code())
 }
 
@@ -104,7 +103,7 @@ fn question(settings: &Settings, opened: &Opened) -> Option<String> {
 }
 
 /// Tells what became of the run where people see it.
-fn tell(ended: &Ended, settings: &Settings, quiet: bool, screen: &Screen) {
+fn tell(ended: &Ended, quiet: bool, screen: &Screen) {
     let summary = &ended.summary;
     if !quiet {
         screen.say(&format!("\n{}", summary.text(Screen::width()).trim_end()));
@@ -114,10 +113,7 @@ fn tell(ended: &Ended, settings: &Settings, quiet: bool, screen: &Screen) {
     for what in &ended.unwritten {
         screen.say(&format!("onboard: {what}"));
     }
-    if settings.sinks.github.as_ref().is_some_and(|github| github.runs_this) {
-        let annotations = annotations(summary);
-        if !annotations.is_empty() {
-            screen.say(annotations.trim_end());
-        }
+    for text in &ended.github {
+        screen.say(text);
     }
 }

@@ -1,16 +1,90 @@
-//! What GitHub Actions shows: a summary of the job in Markdown, and lines that it marks as errors or warnings.
+//! What GitHub Actions shows: a summary of the job in Markdown, lines that it marks at the rows that they are about, and
+//! values for the steps that follow.
 
-use std::fmt::Write as _;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt::Write as _,
+    io,
+};
 
 use super::summary::Summary;
-use crate::display::{Grouped, Span, count};
+use crate::{
+    display::{Grouped, Shown, Span, count},
+    mail::word,
+    outcome::Outcome,
+    roster::{Problem, Roster},
+};
+
+/// GitHub shows so many annotations of one level and step, and drops the others without a word.
+const MOST: usize = 10;
+
+/// Rows that need a person for one reason, and where the first of them stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRows {
+    outcome: Outcome,
+    /// Why, in the words of the first of them.
+    reason: String,
+    rows: u64,
+    /// The line of the first of them.
+    line: Option<u64>,
+}
+
+/// The rows that need a person, by reason, those of most rows first. Cells that cannot be used are told one kind from
+/// the other here, which the summary does not do.
+pub fn bad_rows(summary: &Summary, roster: &Roster, settled: impl Fn(usize) -> bool) -> io::Result<Vec<BadRows>> {
+    let mut invalid: HashMap<String, BadRows> = HashMap::new();
+    let others = || summary.attention.iter().filter(|group| group.outcome != Outcome::Invalid);
+    let mut lines: HashMap<u64, u64> = HashMap::new();
+    let mut examples: Vec<u64> = others().map(|group| group.example).collect();
+    examples.sort_unstable();
+    roster.for_each(|number, _row, record, problem| -> io::Result<()> {
+        let row = number as u64 + 1;
+        if examples.binary_search(&row).is_ok() {
+            lines.insert(row, record.line);
+        }
+        let Some(problem) = problem.filter(|_| settled(number)) else { return Ok(()) };
+        match invalid.entry(kind(&problem)) {
+            Entry::Occupied(mut group) => group.get_mut().rows += 1,
+            Entry::Vacant(group) => {
+                let help = problem.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+                let name = problem.column.and_then(|column| roster.columns().names.get(column));
+                let cell = name.map(|name| format!("column {}: ", Shown(name))).unwrap_or_default();
+                group.insert(BadRows {
+                    outcome: Outcome::Invalid,
+                    reason: format!("{cell}{}{help}", problem.what),
+                    rows: 1,
+                    line: Some(problem.at.unwrap_or(record.line)),
+                });
+            }
+        }
+        Ok(())
+    })?;
+    let mut groups: Vec<BadRows> = others()
+        .map(|group| BadRows {
+            outcome: group.outcome,
+            reason: group.reason.clone(),
+            rows: group.rows,
+            line: lines.get(&group.example).copied(),
+        })
+        .chain(invalid.into_values())
+        .collect();
+    groups.sort_by(|one, other| other.rows.cmp(&one.rows).then(one.line.cmp(&other.line)));
+    Ok(groups)
+}
+
+/// What is wrong with a row, without the value that is wrong in it.
+fn kind(problem: &Problem) -> String {
+    // Every second piece stands between backticks.
+    let words: Vec<&str> = problem.what.split('`').step_by(2).collect();
+    format!("{:?} {}", problem.column, words.join("`"))
+}
 
 /// The summary in Markdown.
 pub fn markdown(summary: &Summary) -> String {
     let mut text = format!("### onboard: {}\n\n| outcome | rows |\n| --- | ---: |\n", plain(&summary.roster));
     for (outcome, rows) in summary.outcomes.occurred() {
         // Writing to a string cannot fail; so everywhere below.
-        let _infallible = writeln!(text, "| {outcome} | {} |", Grouped(rows));
+        let _infallible = writeln!(text, "| {} | {} |", word(summary.mail, outcome), Grouped(rows));
     }
     let _infallible = writeln!(
         text,
@@ -27,30 +101,81 @@ pub fn markdown(summary: &Summary) -> String {
         text.push_str("\n| needs a person | rows | such as row | why |\n| --- | ---: | ---: | --- |\n");
         for group in summary.attention.iter().take(20) {
             let reason = plain(&group.reason);
-            let _infallible = writeln!(text, "| {} | {} | {} | {reason} |", group.outcome, group.rows, group.example);
+            let _infallible = writeln!(
+                text,
+                "| {} | {} | {} | {reason} |",
+                word(summary.mail, group.outcome),
+                group.rows,
+                group.example
+            );
         }
     }
     text
 }
 
-/// Lines that the log viewer marks.
-pub fn annotations(summary: &Summary) -> String {
-    let level = if summary.exit_status == 0 { "warning" } else { "error" };
+/// Lines that the log viewer marks, and GitHub shows beside the roster's: the stop, if there was one, and the rows that
+/// need a person. What the exit status is about is an error, a stop that was planned or asked for a notice.
+pub fn annotations(summary: &Summary, groups: &[BadRows], file: Option<&str>, fail_on: &[Outcome]) -> String {
     let mut text = String::new();
     if let Some(stopped) = &summary.stopped {
-        let _infallible = writeln!(text, "::{level} title=onboard stopped::{}", command(stopped));
+        let level = match summary.exit_status {
+            0 => "warning",
+            4 | 130 | 143 => "notice",
+            _ => "error",
+        };
+        let _infallible = writeln!(text, "::{level} title=onboard stopped::{}", message(stopped));
     }
-    for group in summary.attention.iter().take(10) {
-        let rows = count(group.rows, "row");
-        let what = format!("{rows} {}, such as row {}: {}", group.outcome, group.example, group.reason);
-        let _infallible = writeln!(text, "::{level} title=onboard::{}", command(&what));
+    let room = MOST - text.lines().count();
+    // The last line is for what has none of its own.
+    let shown = if groups.len() > room { room - 1 } else { groups.len() };
+    let (told, counted) = groups.split_at_checked(shown).unwrap_or((groups, &[]));
+    let level = |group: &BadRows| if fail_on.contains(&group.outcome) { "error" } else { "warning" };
+    for group in told {
+        let mut place = file.map(|file| format!("file={},", property(file))).unwrap_or_default();
+        if let Some(line) = group.line.filter(|_| file.is_some()) {
+            let _infallible = write!(place, "line={line},");
+        }
+        let first = match group.line {
+            Some(line) if group.rows > 1 => format!(", the first on line {line}"),
+            _ => String::new(),
+        };
+        let what =
+            format!("{} {}{first}: {}", count(group.rows, "row"), word(summary.mail, group.outcome), group.reason);
+        let _infallible = writeln!(text, "::{} {place}title=onboard::{}", level(group), message(&what));
+    }
+    if !counted.is_empty() {
+        let rows: u64 = counted.iter().map(|group| group.rows).sum();
+        let level = if counted.iter().any(|group| level(group) == "error") { "error" } else { "warning" };
+        let what = format!("{} more, with other reasons: see the column detail of the results", count(rows, "row"));
+        let _infallible = writeln!(text, "::{level} title=onboard::{}", message(&what));
     }
     text
 }
 
+/// What the steps that follow can ask for, as `steps.ID.outputs.sent`: names as in the summary for machines.
+pub fn outputs(summary: &Summary) -> String {
+    let mut text = format!("exit_status={}\nrows={}\n", summary.exit_status, summary.rows);
+    for outcome in Outcome::ALL {
+        let _infallible = writeln!(text, "{}={}", word(summary.mail, outcome), summary.outcomes.count(outcome));
+    }
+    let results = summary.results.as_deref().unwrap_or_default();
+    // A path with a line end in it would be more than one value; the run's id stands in no path by chance.
+    let _infallible = if results.contains(['\n', '\r']) {
+        writeln!(text, "results<<{run}\n{results}\n{run}", run = summary.run)
+    } else {
+        writeln!(text, "results={results}")
+    };
+    text
+}
+
 /// A message of a workflow command.
-fn command(text: &str) -> String {
+fn message(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property of a workflow command.
+fn property(text: &str) -> String {
+    message(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 /// Text that is no markup: what has a meaning in Markdown or HTML is escaped.
@@ -69,4 +194,120 @@ fn plain(text: &str) -> String {
         }
         safe
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        outcome::Tally,
+        report::{Reasons, Traffic},
+    };
+
+    fn summary(exit_status: u8, stopped: Option<&str>, reasons: Reasons) -> Summary {
+        Summary {
+            mail: crate::attempt::Mail::Congratulation,
+            run: "r1".to_owned(),
+            portal: "https://p.example".to_owned(),
+            roster: "users.csv".to_owned(),
+            results: Some("users.results.csv".to_owned()),
+            ledger: None,
+            started_at: Timestamp::UNIX_EPOCH,
+            ended_at: Timestamp::UNIX_EPOCH,
+            took: Duration::ZERO,
+            rows: 3,
+            outcomes: Tally::default(),
+            carried_over: 0,
+            without_link: 0,
+            traffic: Traffic::default(),
+            rate: "1500/min".to_owned(),
+            exit_status,
+            stopped: stopped.map(ToOwned::to_owned),
+            attention: reasons.grouped(),
+            go_on: None,
+        }
+    }
+
+    fn roster(text: &str) -> Roster {
+        Roster::read_from(&mut text.as_bytes(), "users.csv").expect("a roster")
+    }
+
+    const FAIL_ON: [Outcome; 2] = [Outcome::Rejected, Outcome::Invalid];
+
+    #[test]
+    fn bad_cells_are_grouped_by_what_is_wrong_and_not_by_what_stands_in_them() {
+        let roster = roster(
+            "user_id,employee_type\n8ca81811-66d2-4876-b2fd-f2022a96fb1a,User\nx,User\ny,User\n\
+             8ca81811-66d2-4876-b2fd-f2022a96fb1b,Gest\n8ca81811-66d2-4876-b2fd-f2022a96fb1c,User\n",
+        );
+        let mut reasons = Reasons::default();
+        for row in 1..4 {
+            reasons.add(row, Outcome::Invalid, "a cell that cannot be used".to_owned(), true);
+        }
+        reasons.add(4, Outcome::Failed, "it broke, 100%".to_owned(), true);
+        let summary = summary(1, None, reasons);
+        let groups = bad_rows(&summary, &roster, |_| true).expect("read");
+        assert_eq!(
+            annotations(&summary, &groups, Some("hr,1/users.csv"), &FAIL_ON).lines().collect::<Vec<_>>(),
+            [
+                "::error file=hr%2C1/users.csv,line=3,title=onboard::2 rows invalid, the first on line 3: column user_id: \
+                 `x` is no user id; a user id looks like 5bf6d7a0-9d0c-4a6e-8a53-6c2f1f7e9b10",
+                "::error file=hr%2C1/users.csv,line=5,title=onboard::1 row invalid: column employee_type: `Gest` is no \
+                 employee type; did you mean `Guest`?",
+                "::warning file=hr%2C1/users.csv,line=6,title=onboard::1 row failed: it broke, 100%25",
+            ]
+        );
+        // A roster from standard input has no file to show them in; rows that were carried over are no matter.
+        let groups = bad_rows(&summary, &roster, |row| row != 3).expect("read");
+        let text = annotations(&summary, &groups, None, &FAIL_ON);
+        assert!(text.starts_with("::error title=onboard::2 rows invalid, the first on line 3: "), "{text}");
+        assert_eq!(text.lines().count(), 2, "{text}");
+    }
+
+    #[test]
+    fn a_planned_stop_is_a_notice_and_any_other_an_error() {
+        for (status, level) in
+            [(4, "notice"), (130, "notice"), (143, "notice"), (3, "error"), (5, "error"), (0, "warning")]
+        {
+            let summary = summary(status, Some("Stopped: why,\nand what now"), Reasons::default());
+            let text = annotations(&summary, &[], Some("users.csv"), &FAIL_ON);
+            assert_eq!(text, format!("::{level} title=onboard stopped::Stopped: why,%0Aand what now\n"));
+        }
+    }
+
+    #[test]
+    fn there_are_ten_annotations_at_most_and_the_last_counts_what_is_not_shown() {
+        let groups = |many: usize| {
+            let group = |rows| BadRows { outcome: Outcome::Rejected, reason: String::new(), rows, line: None };
+            (1..=many as u64).rev().map(group).collect::<Vec<_>>()
+        };
+        let told = |stopped, many| annotations(&summary(1, stopped, Reasons::default()), &groups(many), None, &FAIL_ON);
+        assert_eq!(told(None, 10).lines().count(), 10);
+        assert!(!told(None, 10).contains("more, with other reasons"));
+        for (stopped, many, left) in [(None, 11, "3 rows"), (Some("why"), 10, "3 rows"), (None, 900, "397386 rows")] {
+            let text = told(stopped, many);
+            assert_eq!(text.lines().count(), 10, "{text}");
+            let last = text.lines().last().expect("a line").replace([',', '\u{202f}', '\u{a0}', ' '], "");
+            assert!(last.starts_with(&format!("::errortitle=onboard::{}more", left.replace(' ', ""))), "{last}");
+        }
+    }
+
+    #[test]
+    fn later_steps_get_the_counts_the_status_and_the_results() {
+        let mut summary = summary(4, None, Reasons::default());
+        summary.outcomes = Tally::default();
+        assert_eq!(
+            outputs(&summary),
+            "exit_status=4\nrows=3\nsent=0\nalready_sent=0\nnot_active=0\nrejected=0\nfailed=0\nunknown=0\n\
+             not_attempted=0\ninvalid=0\nduplicate=0\nresults=users.results.csv\n"
+        );
+        summary.results = Some("a\nexit_status=0".to_owned());
+        assert!(outputs(&summary).ends_with("results<<r1\na\nexit_status=0\nr1\n"));
+        summary.results = None;
+        assert!(outputs(&summary).ends_with("results=\n"));
+    }
 }

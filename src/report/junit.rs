@@ -3,18 +3,19 @@
 use std::fmt::Write as _;
 
 use super::summary::Summary;
-use crate::outcome::Outcome;
+use crate::{mail::word, outcome::Outcome};
 
 /// The summary as JUnit XML. Reasons rather than rows: a roster of a million is no test suite of a million.
 pub fn junit(summary: &Summary, fail_on: &[Outcome]) -> String {
     let mut cases = String::new();
     let (mut tests, mut failures) = (0, 0);
     for (outcome, rows) in summary.outcomes.occurred() {
+        let word = word(summary.mail, outcome);
         let groups: Vec<_> = summary.attention.iter().filter(|group| group.outcome == outcome).collect();
         if groups.is_empty() || !fail_on.contains(&outcome) {
             tests += 1;
             // Writing to a string cannot fail; so everywhere below.
-            let _infallible = writeln!(cases, "    <testcase classname=\"onboard\" name=\"{rows} rows {outcome}\"/>");
+            let _infallible = writeln!(cases, "    <testcase classname=\"onboard\" name=\"{rows} rows {word}\"/>");
         }
         for group in groups.into_iter().filter(|_| fail_on.contains(&outcome)) {
             tests += 1;
@@ -22,8 +23,8 @@ pub fn junit(summary: &Summary, fail_on: &[Outcome]) -> String {
             let reason = escaped(&group.reason);
             let _infallible = writeln!(
                 cases,
-                "    <testcase classname=\"onboard\" name=\"{} rows {outcome}: {reason}\">\n      <failure \
-                 type=\"{outcome}\" message=\"{reason}\">such as row {}</failure>\n    </testcase>",
+                "    <testcase classname=\"onboard\" name=\"{} rows {word}: {reason}\">\n      <failure \
+                 type=\"{word}\" message=\"{reason}\">such as row {}</failure>\n    </testcase>",
                 group.rows, group.example
             );
         }

@@ -10,7 +10,7 @@ mod traffic;
 
 pub use self::{
     events::{Event, Events},
-    github::{annotations, markdown},
+    github::{BadRows, annotations, bad_rows, markdown, outputs},
     json::SummaryJson,
     junit::junit,
     page::{About, MOST_ROWS, PageRow, page, page_of},

@@ -9,7 +9,9 @@ use super::{
     traffic::{Class, Traffic},
 };
 use crate::{
+    attempt::Mail,
     display::{Grouped, Shown, as_f64, count},
+    mail::word,
     outcome::{Outcome, Tally},
     roster::Roster,
     sheet::denature,
@@ -40,6 +42,8 @@ pub struct PageRow {
 /// What is known of the run, beyond its rows.
 #[derive(Debug, Clone)]
 pub struct About {
+    /// Which mail was sent.
+    pub mail: Mail,
     /// What the page is about: the roster or results file.
     pub title: String,
     /// Lines under the title: portal, time, exit status.
@@ -76,6 +80,7 @@ pub fn page_of(results: &Roster, title: &str, with_links: bool) -> io::Result<Op
         Ok(())
     })?;
     let about = About {
+        mail: Mail::Congratulation,
         title: title.to_owned(),
         lines: vec![count(tally.total(), "row")],
         stopped: None,
@@ -109,10 +114,10 @@ pub fn page(about: &About, rows: &[PageRow]) -> String {
                     @if let Some(stopped) = &about.stopped { p.stopped { (stopped) } }
                 }
                 main {
-                    (outcomes(&about.outcomes))
+                    (outcomes(about.mail, &about.outcomes))
                     @if let Some(traffic) = &about.traffic { (charts(traffic, about.per_second)) }
-                    (attention(&about.attention))
-                    (table(rows, about.outcomes.total()))
+                    (attention(about.mail, &about.attention))
+                    (table(about.mail, rows, about.outcomes.total()))
                 }
                 script { (PreEscaped(include_str!("page.js"))) }
             }
@@ -121,18 +126,18 @@ pub fn page(about: &About, rows: &[PageRow]) -> String {
     markup.into_string()
 }
 
-fn outcomes(tally: &Tally) -> Markup {
+fn outcomes(mail: Mail, tally: &Tally) -> Markup {
     html! {
         section aria-labelledby="outcomes" {
             h2 id="outcomes" { "Outcomes" }
             div.bar role="img" aria-label="share of each outcome" {
                 @for (outcome, rows) in tally.occurred() {
-                    span class=(outcome.as_str()) style=(format!("flex:{rows};background:var(--c)")) title=(format!("{rows} {outcome}")) {}
+                    span class=(outcome.as_str()) style=(format!("flex:{rows};background:var(--c)")) title=(format!("{rows} {}", word(mail, outcome))) {}
                 }
             }
             ul.key {
                 @for (outcome, rows) in tally.occurred() {
-                    li class=(outcome.as_str()) { b style="background:var(--c)" {} (Grouped(rows)) " " (outcome) }
+                    li class=(outcome.as_str()) { b style="background:var(--c)" {} (Grouped(rows)) " " (word(mail, outcome)) }
                 }
             }
         }
@@ -206,7 +211,7 @@ fn latencies(traffic: &Traffic, class: Class) -> Markup {
     }
 }
 
-fn attention(groups: &[Attention]) -> Markup {
+fn attention(mail: Mail, groups: &[Attention]) -> Markup {
     html! {
         @if !groups.is_empty() {
             section aria-labelledby="attention" {
@@ -217,7 +222,7 @@ fn attention(groups: &[Attention]) -> Markup {
                         tbody {
                             @for group in groups.iter().take(200) {
                                 tr class=(group.outcome.as_str()) {
-                                    td.n { (Grouped(group.rows)) } td.outcome { (group.outcome) } td.n { (group.example) } td.why { (Shown(&group.reason)) }
+                                    td.n { (Grouped(group.rows)) } td.outcome { (word(mail, group.outcome)) } td.n { (group.example) } td.why { (Shown(&group.reason)) }
                                 }
                             }
                         }
@@ -228,7 +233,7 @@ fn attention(groups: &[Attention]) -> Markup {
     }
 }
 
-fn table(rows: &[PageRow], all: u64) -> Markup {
+fn table(mail: Mail, rows: &[PageRow], all: u64) -> Markup {
     let links = rows.iter().any(|row| row.link.is_some());
     html! {
         section aria-labelledby="all" {
@@ -244,7 +249,7 @@ fn table(rows: &[PageRow], all: u64) -> Markup {
                         @for row in rows.iter().take(MOST_ROWS) {
                             tr class=(row.outcome.as_str()) {
                                 td.n { (row.row) } td.id { (Shown(&row.user)) } td { (Shown(&row.kind)) } td { (Shown(&row.active)) }
-                                td.outcome { (row.outcome) } td.why { (Shown(&row.detail)) }
+                                td.outcome { (word(mail, row.outcome)) } td.why { (Shown(&row.detail)) }
                                 @if links { td.why { @if let Some(link) = &row.link { (Shown(link)) } } }
                             }
                         }
@@ -273,6 +278,7 @@ mod tests {
         };
         let group = Attention { outcome: Outcome::Failed, reason: nasty.to_owned(), rows: 1, example: 1, again: true };
         let about = About {
+            mail: Mail::Congratulation,
             title: nasty.to_owned(),
             lines: vec![nasty.to_owned()],
             stopped: Some(nasty.to_owned()),

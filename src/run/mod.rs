@@ -48,6 +48,8 @@ pub struct Ended {
     pub summary: Summary,
     /// What could not be written besides the results, which are whole.
     pub unwritten: Vec<String>,
+    /// What is said to GitHub Actions, where it runs this.
+    pub github: Vec<String>,
 }
 
 impl Record for Recorder {
@@ -163,10 +165,9 @@ impl Opened {
         let told = outputs::write(&summary, &job, &roster, settings, events, end.wall);
         // Whoever reads them relies on them; a job's summary is a courtesy.
         let exit = if told.is_err() { Exit::Storage } else { exit };
-        for told in [told, outputs::summarise_job(&summary, settings)] {
-            unwritten.extend(told.err().map(|error| format!("{error:#}; the results and the ledger are whole")));
-        }
-        Ok(Ended { exit, summary, unwritten })
+        unwritten.extend(told.err().map(|error| format!("{error:#}; the results and the ledger are whole")));
+        let github = outputs::tell_github(&summary, &job, &roster, settings);
+        Ok(Ended { exit, summary, unwritten, github })
     }
 }
 

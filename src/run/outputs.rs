@@ -12,8 +12,11 @@ use jiff::Timestamp;
 use crate::{
     display::moment,
     file::{Target, write_whole},
-    report::{About, Event, Events, MOST_ROWS, PageRow, Summary, SummaryJson, junit, markdown, page},
-    roster::Roster,
+    report::{
+        About, Event, Events, MOST_ROWS, PageRow, Summary, SummaryJson, annotations, bad_rows, junit, markdown,
+        outputs, page,
+    },
+    roster::{Roster, Source},
     settings::Settings,
     workflow::Job,
 };
@@ -61,16 +64,47 @@ fn quietly(written: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// The summary of the job, where GitHub Actions asks for one.
-pub(super) fn summarise_job(summary: &Summary, settings: &Settings) -> Result<(), anyhow::Error> {
-    let Some(path) = settings.sinks.github.as_ref().and_then(|github| github.summary.as_ref()) else { return Ok(()) };
-    let file = OpenOptions::new().append(true).create(true).open(path);
-    file.and_then(|mut file| file.write_all(markdown(summary).as_bytes()))
-        .with_context(|| format!("{} (GITHUB_STEP_SUMMARY) could not be written", path.display()))
+/// What GitHub Actions shows, and gives to later steps, where the run is one of its steps: the lines that its log viewer
+/// marks, and what could not be written, which changes no status.
+pub(super) fn tell_github(summary: &Summary, job: &Job<'_>, roster: &Roster, settings: &Settings) -> Vec<String> {
+    let Some(github) = &settings.sinks.github else { return Vec::new() };
+    let mut lines = Vec::new();
+    if github.runs_this {
+        let file = shown_path(&settings.source, github.workspace.as_deref());
+        match bad_rows(summary, roster, |row| job.end(row).is_some()) {
+            Ok(groups) => {
+                let text = annotations(summary, &groups, file.as_deref(), &settings.selection.fail_on.outcomes);
+                lines.extend(Some(text.trim_end().to_owned()).filter(|text| !text.is_empty()));
+            }
+            Err(error) => lines.push(format!("warning: the roster's copy cannot be read for annotations: {error}")),
+        }
+    }
+    for (name, path, text) in [
+        ("GITHUB_STEP_SUMMARY", &github.summary, markdown(summary)),
+        ("GITHUB_OUTPUT", &github.output, outputs(summary)),
+    ] {
+        let Some(path) = path else { continue };
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
+            lines.push(format!("warning: {} ({name}) could not be written: {error}", path.display()));
+        }
+    }
+    lines
+}
+
+/// The roster's path as GitHub shows files: from the folder of the repository on.
+fn shown_path(source: &Source, workspace: Option<&Path>) -> Option<String> {
+    let Source::Path(path) = source else { return None };
+    let inside = workspace.and_then(|workspace| {
+        let (path, workspace) = (path.canonicalize().ok()?, workspace.canonicalize().ok()?);
+        Some(path.strip_prefix(workspace).ok()?.to_owned())
+    });
+    Some(inside.as_ref().unwrap_or(path).to_string_lossy().replace('\\', "/"))
 }
 
 fn about(summary: &Summary, settings: &Settings) -> About {
     About {
+        mail: settings.mail,
         title: summary.roster.clone(),
         lines: vec![
             format!("{}, run {}", summary.portal, summary.run),

@@ -152,10 +152,53 @@ fn github_gets_its_summary_and_its_annotations() {
         .expect("run");
     assert_eq!(output.status.code(), Some(1));
     let err = String::from_utf8_lossy(&output.stderr);
-    assert!(err.lines().any(|line| line.starts_with("::error title=onboard::1 row unknown")), "{err}");
+    let unknown = bench.results().iter().position(|row| row["congratulation"] == "unknown").expect("a row") + 2;
+    for (line, what) in
+        [(unknown, "1 row unknown: "), (8, "1 row failed: "), (9, "1 row invalid: column user_id: `nobody` is")]
+    {
+        let start = format!("::error file=users.csv,line={line},title=onboard::{what}");
+        assert!(err.lines().any(|line| line.starts_with(&start)), "{start}: {err}");
+    }
     assert!(!err.contains("/s/") && !err.contains(portal.api_key()) && !err.contains('\u{1b}'));
     let step = bench.read("step.md");
     assert!(step.contains("| sent | 5 |") && step.contains("needs a person"), "{step}");
+}
+
+#[test]
+fn later_steps_of_github_get_what_the_run_came_to() {
+    let bench = Bench::new();
+    let users = active(6);
+    fs::create_dir(bench.path("hr")).expect("made");
+    bench.roster(&users);
+    let text = bench.read("users.csv") + "nobody,User,Nobody\nnoone,User,No one\n";
+    bench.write("hr/users.csv", text);
+    let portal = portal(&users);
+    bench.key_of(&portal);
+    let origin = portal.origin();
+    let run = |more: &[&str], output: &str| {
+        let args = ["run", "../hr/users.csv", "--portal", &origin, "--api-key-file", "../key", "--ledger", "../l.db"];
+        let mut command = bench.command(&[&args[..], more].concat());
+        command.current_dir(bench.path("hr")).env("GITHUB_ACTIONS", "true").env("CI", "true");
+        command.env("GITHUB_WORKSPACE", bench.path("")).env("GITHUB_OUTPUT", bench.path(output));
+        crate::bench::Ended::from(command.output().expect("run"))
+    };
+    bench.write("output", "earlier=1\n");
+    // A planned stop is nothing that anybody has to mend, so it is no error; rows that cannot be used are.
+    let ended = run(&["--limit", "2"], "output").with(4);
+    let notices: Vec<&str> = ended.err.lines().filter(|line| line.starts_with("::")).collect();
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    assert!(notices[0].starts_with("::notice title=onboard stopped::Stopped after 2 congratulations"), "{notices:?}");
+    let rows = "::error file=hr/users.csv,line=8,title=onboard::2 rows invalid, the first on line 8: column user_id: ";
+    assert!(notices[1].starts_with(rows), "{notices:?}");
+    assert_eq!(
+        bench.read("output"),
+        "earlier=1\nexit_status=4\nrows=8\nsent=2\nalready_sent=0\nnot_active=0\nrejected=0\nfailed=0\nunknown=0\n\
+         not_attempted=4\ninvalid=2\nduplicate=0\nresults=../hr/users.results.csv\n"
+    );
+    // What cannot be told to GitHub is said, and changes no status.
+    let ended = run(&["--fail-on", "failed"], "no/such/output").with(0);
+    assert!(ended.said().contains("(GITHUB_OUTPUT) could not be written"), "{}", ended.err);
+    assert!(ended.err.lines().any(|line| line.starts_with("::warning file=hr/users.csv,line=8,")), "{}", ended.err);
 }
 
 #[test]
