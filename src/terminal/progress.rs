@@ -1,16 +1,18 @@
 //! What is shown while a run goes on: bars on a terminal, a line now and then elsewhere, or nothing. The only module
-//! that writes to standard error, so that no line is torn and the bars stand below whatever else is said.
+//! that knows `indicatif`, and the only one that writes to standard error, so that no line is torn and the bars stand
+//! below whatever else is said.
 //!
 //! A terminal that is gone, full or stopped is no reason to do anything but be silent: all of it goes through an
-//! [`Outlet`].
+//! [`Outlet`]. What `indicatif` draws does so, too: it draws on a [`Canvas`], where nothing fails.
 
 use std::{
     io::{self, IsTerminal, Write},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use console::{Term, measure_text_width, truncate_str};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::outlet::{Outlet, Weight};
 use crate::{
@@ -161,7 +163,7 @@ impl Progress {
     pub fn new(kind: ProgressKind, screen: &Screen) -> Self {
         match kind {
             ProgressKind::Never => Self::Nothing,
-            ProgressKind::Auto if can_draw() => Self::Bars(Bars { screen: screen.clone() }),
+            ProgressKind::Auto if can_draw() => Self::Bars(Bars::new(screen)),
             ProgressKind::Auto | ProgressKind::Plain => {
                 Self::Lines { screen: screen.clone(), said_at: Duration::ZERO, said_tenths: 0 }
             }
@@ -173,7 +175,7 @@ impl Progress {
         match self {
             // Whoever does not keep up gets the latest picture later, and not all those in between.
             Self::Bars(bars) if bars.screen.outlet.is_behind() => {}
-            Self::Bars(bars) => bars.screen.draw(frame(standing, size(), colour_is_wanted())),
+            Self::Bars(bars) => bars.screen.draw(bars.frame(standing, size(), colour_is_wanted())),
             Self::Lines { screen, said_at, said_tenths } => {
                 let (settled, all) = standing.rows;
                 let tenths = (settled * 10).checked_div(all).unwrap_or(10);
@@ -226,6 +228,53 @@ impl Audience for Onlooker {
 #[derive(Debug)]
 pub struct Bars {
     screen: Screen,
+    canvas: Canvas,
+    counts: [ProgressBar; 4],
+    /// What is told in words, below them.
+    told: ProgressBar,
+}
+
+impl Bars {
+    fn new(screen: &Screen) -> Self {
+        let canvas = Canvas::default();
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::term_like(Box::new(canvas.clone())));
+        let counts = std::array::from_fn(|_| all.add(ProgressBar::hidden()));
+        let told = all.add(ProgressBar::hidden().with_style(style("{msg}")));
+        Self { screen: screen.clone(), canvas, counts, told }
+    }
+
+    /// Where the run stands, as lines that fit into a terminal of so many rows and columns.
+    fn frame(&self, standing: &Standing, (rows, columns): (u16, u16), colour: bool) -> Vec<String> {
+        // The last column stays free: a terminal may break a line that fills it.
+        let columns = columns.saturating_sub(1);
+        let width = usize::from(columns);
+        self.canvas.lock().width = columns;
+        let style = style(&template(width, colour));
+        let shown = [
+            ("links", standing.links),
+            ("checks", standing.checks),
+            (standing.mail, standing.messages),
+            ("rows settled", standing.rows),
+        ];
+        for (bar, (name, (done, all))) in self.counts.iter().zip(shown) {
+            let bar = bar.clone().with_style(style.clone()).with_prefix(name).with_position(done);
+            match all {
+                // All of nothing would be a full bar.
+                0 => bar.unset_length(),
+                _ => bar.set_length(all),
+            }
+        }
+        let left = standing.left.map(|left| format!("about {} left", Span(left)));
+        let told = [Some(window(standing)), left, standing.waits_for.clone()].into_iter().flatten().collect::<Vec<_>>();
+        let told = [attention(&standing.outcomes), told.join("; ")];
+        let told = told.iter().filter(|text| !text.is_empty()).map(|text| wrapped(text, width, "  "));
+        self.told.clone().with_message(told.collect::<Vec<_>>().join("\n")).tick();
+        let mut lines = self.canvas.lock().picture.clone();
+        // What does not fit would scroll, and stay behind; what is waited for is worth more than how many links there
+        // are.
+        lines.drain(..lines.len().saturating_sub(usize::from(rows).saturating_sub(1).max(1)));
+        lines.iter().map(|line| truncate_str(line, width, "…").into_owned()).collect()
+    }
 }
 
 impl Drop for Bars {
@@ -273,43 +322,91 @@ fn window(standing: &Standing) -> String {
     text
 }
 
-/// Where the run stands, as lines that fit into a terminal of so many rows and columns.
-fn frame(standing: &Standing, (rows, columns): (u16, u16), colour: bool) -> Vec<String> {
-    // The last column stays free: a terminal may break a line that fills it.
-    let width = usize::from(columns).saturating_sub(1);
-    let mut lines: Vec<String> = [
-        ("links", standing.links),
-        ("checks", standing.checks),
-        (standing.mail, standing.messages),
-        ("rows settled", standing.rows),
-    ]
-    .into_iter()
-    .map(|(name, (done, all))| {
-        let numbers = format!("{done:>7}/{all}");
-        let bar = BAR.min(width.saturating_sub(18 + 15));
-        if bar < 5 {
-            format!("{name:<16} {numbers}")
-        } else {
-            format!("{name:<16} {} {numbers}", bar_of(done, all, bar, colour))
-        }
-    })
-    .collect();
-    let left = standing.left.map(|left| format!("about {} left", Span(left)));
-    let told = [Some(window(standing)), left, standing.waits_for.clone()].into_iter().flatten().collect::<Vec<_>>();
-    for text in [attention(&standing.outcomes), told.join("; ")] {
-        lines.extend(wrapped(&text, width, "  ").lines().map(str::to_owned));
-    }
-    // What does not fit would scroll, and stay behind; what is waited for is worth more than how many links there are.
-    lines.drain(..lines.len().saturating_sub(usize::from(rows).saturating_sub(1).max(1)));
-    lines.iter().map(|line| truncate_str(line, width, "…").into_owned()).collect()
+/// How a bar looks on a terminal of this width.
+fn template(width: usize, colour: bool) -> String {
+    let bar = BAR.min(width.saturating_sub(18 + 15));
+    let bar = match (bar, colour) {
+        (..5, _) => String::new(),
+        // Spelt out, since by its name a colour is there only if standard output is a terminal, too.
+        (_, true) => format!("\x1b[32m{{bar:{bar}}}\x1b[0m "),
+        (_, false) => format!("{{bar:{bar}}} "),
+    };
+    format!("{{prefix:<16}} {bar}{{pos:>7}}/{{len}}")
 }
 
-fn bar_of(done: u64, all: u64, width: usize, colour: bool) -> String {
-    let width = u64::try_from(width).unwrap_or(u64::MAX);
-    let full = (done.min(all) * width).checked_div(all).unwrap_or(0);
-    let repeated = |character: &str, times: u64| character.repeat(usize::try_from(times).unwrap_or(0));
-    let (full, rest) = (repeated("━", full), repeated("─", width - full));
-    if colour { format!("\x1b[32m{full}\x1b[0m{rest}") } else { format!("{full}{rest}") }
+fn style(template: &str) -> ProgressStyle {
+    // A template that does not parse would be a mistake of this file; the plain one shows the same numbers.
+    ProgressStyle::with_template(template).unwrap_or_else(|_mistake| ProgressStyle::default_bar()).progress_chars("━╸─")
+}
+
+/// What `indicatif` takes for a terminal. It keeps the latest picture, which a [`Screen`] puts in the place of the one
+/// before: only the screen knows what was said in between, and how wide the terminal has become. So where the cursor
+/// goes is no business of this one, and nothing of it ever fails: some of `indicatif` unwraps what it is answered.
+#[derive(Debug, Clone, Default)]
+struct Canvas(Arc<Mutex<Drawing>>);
+
+#[derive(Debug, Default)]
+struct Drawing {
+    width: u16,
+    /// The rows of a picture that is not whole as yet.
+    rows: Vec<String>,
+    picture: Vec<String>,
+}
+
+impl Canvas {
+    fn lock(&self) -> MutexGuard<'_, Drawing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TermLike for Canvas {
+    fn width(&self) -> u16 {
+        // Where a wide character does not fit into a whole row, `indicatif` counts below zero.
+        self.lock().width.max(2)
+    }
+
+    fn height(&self) -> u16 {
+        // What is too much is left out from above, and not the last rows.
+        u16::MAX
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        // Each row comes in one piece, then blanks up to its end; those would break where a terminal becomes narrower.
+        if !text.trim().is_empty() {
+            self.lock().rows.push(text.to_owned());
+        }
+        Ok(())
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.write_str(text)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let mut drawing = self.lock();
+        drawing.picture = std::mem::take(&mut drawing.rows);
+        Ok(())
+    }
+
+    fn move_cursor_up(&self, _rows: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, _rows: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, _columns: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _columns: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Outcomes worth a look while the run goes on.
@@ -339,6 +436,10 @@ mod tests {
         }
     }
 
+    fn frame(standing: &Standing, size: (u16, u16), colour: bool) -> Vec<String> {
+        Bars::new(&Screen::new()).frame(standing, size, colour)
+    }
+
     #[test]
     fn bars_fit_the_terminal_and_nothing_that_matters_is_cut() {
         for columns in [40, 60, 80, 200] {
@@ -363,6 +464,133 @@ mod tests {
             assert!(lines.len() <= usize::from(rows).saturating_sub(1).max(1), "{lines:#?}");
             assert!(lines.iter().all(|line| measure_text_width(line) < usize::from(columns)), "{lines:#?}");
         }
+    }
+
+    #[test]
+    fn a_bar_is_as_full_as_its_numbers_say() {
+        let standing = Standing {
+            checks: (6, 12),
+            messages: (12, 12),
+            rows: (11, 12),
+            mail: "congratulations",
+            ..Standing::default()
+        };
+        let none = "─".repeat(24);
+        let half = format!("{}╸{}", "━".repeat(12), "─".repeat(11));
+        let nearly = format!("{}╸─", "━".repeat(22));
+        let all = "━".repeat(24);
+        let wanted = [
+            format!("links            {none}       0/0"),
+            format!("checks           {half}       6/12"),
+            format!("congratulations  {all}      12/12"),
+            format!("rows settled     {nearly}      11/12"),
+        ];
+        assert_eq!(frame(&standing, (24, 80), false)[..4], wanted);
+        let bars = Bars::new(&Screen::new());
+        bars.frame(&busy(), (24, 40), true);
+        assert_eq!(bars.frame(&standing, (24, 80), false)[..4], wanted, "whatever was shown before");
+    }
+
+    #[test]
+    fn characters_of_two_columns_stop_nothing_where_there_is_one() {
+        let standing = Standing { waits_for: Some("終わりを待つ".to_owned()), ..busy() };
+        for columns in 0..60 {
+            for line in frame(&standing, (24, columns), true) {
+                let free = usize::from(columns.saturating_sub(1)).max(1);
+                assert!(measure_text_width(&line) <= free, "{columns}: {line}");
+            }
+        }
+    }
+
+    /// What a terminal was given, until it is gone.
+    #[derive(Debug, Clone, Default)]
+    struct Given(Arc<Mutex<(Vec<u8>, bool)>>);
+
+    impl Write for Given {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            let mut given = self.0.lock().expect("whole");
+            if given.1 {
+                return Err(io::Error::other("the terminal is gone"));
+            }
+            given.0.extend_from_slice(text);
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn at(given: &Given) -> Screen {
+        Screen { outlet: Outlet::new(given.clone()), bars: Arc::default() }
+    }
+
+    #[test]
+    fn bars_stand_below_what_is_said_and_leave_nothing_behind() {
+        for ends in [true, false] {
+            let given = Given::default();
+            let screen = at(&given);
+            let mut progress = Progress::Bars(Bars::new(&screen));
+            progress.show(&busy(), Duration::ZERO);
+            screen.say("said");
+            let bars = screen.bars.lock().expect("whole").clone();
+            assert!(bars.len() > 4, "{bars:#?}");
+            if ends {
+                progress.finish();
+            } else {
+                drop(progress);
+            }
+            screen.say("the end");
+            screen.close();
+            let (bars, taken) = (drawn(&bars), erased(&bars, Screen::width()));
+            let seen = String::from_utf8(given.0.lock().expect("whole").0.clone()).expect("text");
+            assert_eq!(seen, format!("{bars}{taken}said\n{bars}{taken}the end\n"));
+        }
+    }
+
+    #[test]
+    fn whoever_does_not_keep_up_gets_the_latest_picture_and_none_in_between() {
+        /// Takes nothing until the other end of this is gone.
+        struct Stopped(std::sync::mpsc::Receiver<()>, Given);
+        impl Write for Stopped {
+            fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+                let _gone = self.0.recv();
+                self.1.write(text)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (stopped, gate) = std::sync::mpsc::channel();
+        let given = Given::default();
+        let screen = Screen { outlet: Outlet::new(Stopped(gate, given.clone())), bars: Arc::default() };
+        let mut progress = Progress::Bars(Bars::new(&screen));
+        for row in 1..1000 {
+            progress.show(&Standing { rows: (row, 1000), ..Standing::default() }, Duration::ZERO);
+        }
+        drop(stopped);
+        while screen.outlet.is_behind() {
+            std::thread::yield_now();
+        }
+        progress.show(&Standing { rows: (1000, 1000), ..Standing::default() }, Duration::ZERO);
+        progress.finish();
+        screen.close();
+        let seen = String::from_utf8(given.0.lock().expect("whole").0.clone()).expect("text");
+        assert_eq!(seen.matches("rows settled").count(), 2, "{seen}");
+        assert!(seen.contains(" 1/1000") && seen.contains(" 1000/1000"), "{seen}");
+    }
+
+    #[test]
+    fn a_terminal_that_is_gone_changes_nothing() {
+        let given = Given::default();
+        let screen = at(&given);
+        let mut progress = Progress::Bars(Bars::new(&screen));
+        progress.show(&busy(), Duration::ZERO);
+        given.0.lock().expect("whole").1 = true;
+        screen.say("said");
+        progress.show(&Standing::default(), Duration::ZERO);
+        progress.finish();
+        screen.close();
     }
 
     #[test]

@@ -69,6 +69,7 @@ fn what_is_wrapped_has_one_home() {
     let homes = [
         ("governor::", "pace/spread.rs"),
         ("console::", "terminal"),
+        ("indicatif::", "terminal/progress.rs"),
         ("rusqlite::", "ledger"),
         ("clap::", "cli"),
         ("clap_complete::", "cli"),
