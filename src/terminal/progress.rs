@@ -83,7 +83,8 @@ impl Screen {
         if *bars == lines {
             return;
         }
-        let text = format!("{}{}", erased(&bars, Self::width()), drawn(&lines));
+        let width = Self::width();
+        let text = if lines.is_empty() { erased(&bars, width) } else { back(&bars, width) + &drawn(&lines) };
         self.outlet.write(text.as_bytes(), Weight::Log);
         *bars = lines;
     }
@@ -93,21 +94,27 @@ fn size() -> (u16, u16) {
     Term::stderr().size_checked().filter(|size| size.0 > 0 && size.1 > 0).unwrap_or((24, 80))
 }
 
-/// What takes away lines that were drawn, and leaves the cursor where the first began. A terminal that has become
-/// narrower has broken them.
-fn erased(lines: &[String], width: u16) -> String {
+/// What moves the cursor to where the first of these lines begins. A terminal that has become narrower has broken them.
+fn back(lines: &[String], width: u16) -> String {
     let Some((_last, above)) = lines.split_last() else { return String::new() };
     let rows: usize =
         above.iter().map(|line| measure_text_width(line).max(1).div_ceil(usize::from(width.max(1)))).sum();
     match rows {
-        0 => "\r\x1b[J".to_owned(),
-        _ => format!("\r\x1b[{rows}A\x1b[J"),
+        0 => "\r".to_owned(),
+        _ => format!("\r\x1b[{rows}A"),
     }
 }
 
-/// Lines, with the cursor left at the begin of the last: what a terminal echoes, as `^C`, breaks no line there.
+/// What takes away lines that were drawn, and leaves the cursor where the first began. A blank goes first: where all
+/// that it shows is erased, tmux keeps that in what can be scrolled back to.
+fn erased(lines: &[String], width: u16) -> String {
+    if lines.is_empty() { String::new() } else { format!("{} \x1b[J\r", back(lines, width)) }
+}
+
+/// Lines in the place of whatever is there, with the cursor left at the begin of the last: what a terminal echoes, as
+/// `^C`, breaks no line there.
 fn drawn(lines: &[String]) -> String {
-    if lines.is_empty() { String::new() } else { format!("{}\r", lines.join("\r\n")) }
+    if lines.is_empty() { String::new() } else { format!("{}\x1b[J\r", lines.join("\x1b[K\r\n")) }
 }
 
 /// Whether colours may be written to a terminal: not where `NO_COLOR` is set.
@@ -545,6 +552,7 @@ mod tests {
             let (bars, taken) = (drawn(&bars), erased(&bars, Screen::width()));
             let seen = String::from_utf8(given.0.lock().expect("whole").0.clone()).expect("text");
             assert_eq!(seen, format!("{bars}{taken}said\n{bars}{taken}the end\n"));
+            assert!(!seen.contains("A\x1b[J") && !seen.contains("\r\x1b[J"), "tmux would keep all that is erased");
         }
     }
 
@@ -596,9 +604,9 @@ mod tests {
     #[test]
     fn lines_that_a_narrower_terminal_has_broken_are_taken_away_whole() {
         let lines = ["x".repeat(50), "y".repeat(10), "z".to_owned()];
-        assert_eq!(erased(&lines, 80), "\r\x1b[2A\x1b[J");
-        assert_eq!(erased(&lines, 20), "\r\x1b[4A\x1b[J");
-        assert_eq!(erased(&lines[2..], 20), "\r\x1b[J");
+        assert_eq!(erased(&lines, 80), "\r\x1b[2A \x1b[J\r");
+        assert_eq!(erased(&lines, 20), "\r\x1b[4A \x1b[J\r");
+        assert_eq!(erased(&lines[2..], 20), "\r \x1b[J\r");
         assert_eq!(erased(&[], 20), "");
     }
 
