@@ -89,8 +89,13 @@ pub fn key(source: &KeySource) -> Result<(Secret, Vec<String>), NoAccess> {
 }
 
 /// What to say where others can read a secret's file.
+#[expect(clippy::disallowed_methods, reason = "systemd says in the environment where the credentials are that it made")]
 pub fn warn_if_readable(what: &str, path: &Path) -> Option<String> {
     let mode = readable_by_others(path)?;
+    // systemd lets the service's user in by an access list, whose mask looks like a group that may read.
+    if std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| !folder.is_empty() && path.starts_with(folder)) {
+        return None;
+    }
     let shown = path.display();
     Some(format!(
         "others can read the {what} in {shown} (its mode is {mode:03o}); make it yours alone: chmod 600 {shown}"
