@@ -22,6 +22,8 @@ mod proxy;
 mod readme;
 mod real_portals;
 mod rosters;
+#[cfg(unix)]
+mod samples;
 mod sandbox;
 mod secrets;
 mod stopping;

@@ -1,0 +1,678 @@
+//! The samples' own commands, read from the samples and run by bash as a runner does: what a job that was cancelled, killed
+//! or lost leaves is all that the next one has, and nobody gets two messages, and nobody is lost.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::{
+        fs::PermissionsExt,
+        process::{CommandExt, ExitStatusExt},
+    },
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use onboard::sandbox::{Config, Sandbox};
+use serde_json::{Map, Value};
+
+use crate::bench::{Bench, Row, active, config, messages, rows_of};
+
+const GITHUB: &str = include_str!("../../samples/ci/github-actions.yml");
+const GITLAB: &str = include_str!("../../samples/ci/gitlab-ci.yml");
+const SERVICE: &str = include_str!("../../samples/systemd/onboard.service");
+const MACHINE_KEY: &str = "the-machine-key-of-this-portal";
+/// So many people that a run is in its middle for long, and so few messages before a kill that it certainly is.
+const PEOPLE: u32 = 300;
+const BEFORE_THE_KILL: usize = 40;
+
+/// What became of a job.
+struct Done {
+    /// How the step that sends ended; none where the job did not get so far.
+    sent: Option<ExitStatus>,
+    /// Whether every step that ran ended well.
+    is_green: bool,
+    said: String,
+    results: Vec<Row>,
+}
+
+impl Done {
+    fn outcomes(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for row in &self.results {
+            *counts.entry(row["congratulation"].clone()).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// What happens to a job in the middle of its messages.
+#[derive(Clone, Copy)]
+struct Trouble {
+    signal: &'static str,
+    /// Whether the machine goes with it, so that no later step runs.
+    is_lost: bool,
+}
+
+const fn stopped(signal: &'static str) -> Trouble {
+    Trouble { signal, is_lost: false }
+}
+
+type Job = fn(&Bench, &Sandbox, usize, Option<Trouble>) -> Done;
+
+// ---- what all samples hold ----
+
+/// A portal that takes signed keys alone. Where it is to be killed, one answer never comes: so the run cannot have ended.
+fn signed(bench: &Bench, may_end: bool) -> Sandbox {
+    let users = active(PEOPLE);
+    bench.roster(&users);
+    let fault = format!("congratulation:stall-after:#{BEFORE_THE_KILL}").parse().expect("a fault");
+    let portal = Sandbox::start(Config {
+        machine_key: Some(MACHINE_KEY.to_owned()),
+        latency: (Duration::from_millis(5), Duration::from_millis(15)),
+        faults: if may_end { Vec::new() } else { vec![fault] },
+        ..config(&users)
+    })
+    .expect("a portal");
+    bench.key_of(&portal);
+    bench.write("machinekey", MACHINE_KEY);
+    portal
+}
+
+/// A first job that is stopped in its middle in each way, and two more from what it kept.
+fn assert_nobody_twice_and_nobody_lost(set_up: fn(&Bench), job: Job) {
+    for (signal, status) in [("INT", Some(130)), ("TERM", Some(143)), ("KILL", None)] {
+        let bench = Bench::new();
+        let portal = signed(&bench, signal != "KILL");
+        set_up(&bench);
+        let first = job(&bench, &portal, 1, Some(stopped(signal)));
+        assert_eq!(first.sent.map(|status| status.code()), Some(status), "{signal}: {}", first.said);
+        let had = messages(&portal);
+        assert!((BEFORE_THE_KILL..PEOPLE as usize).contains(&had), "{signal}: {had} is not the middle");
+        let second = job(&bench, &portal, 2, None);
+        let told = second.outcomes();
+        let unknown = told.get("unknown").copied().unwrap_or_default();
+        let at_most = if signal == "KILL" { 15 } else { 0 };
+        assert!(unknown <= at_most && (signal == "KILL") == (unknown > 0), "{signal}: {told:?}\n{}", second.said);
+        assert_eq!(second.sent.and_then(|status| status.code()), Some(i32::from(unknown > 0)), "{}", second.said);
+        let settled: usize = ["sent", "already_sent", "unknown"].iter().filter_map(|outcome| told.get(*outcome)).sum();
+        assert_eq!(settled, PEOPLE as usize, "{signal}: {told:?}");
+        let got = portal.stats().messages;
+        for row in &second.results {
+            assert!(row["invite_link"].is_empty(), "links are no business of a job's artifacts: {row:?}");
+            assert!(row["congratulation"] == "unknown" || got.get(&row["user_id"]) == Some(&1), "{signal}: {row:?}");
+        }
+        let now = messages(&portal);
+        assert!(now + unknown >= PEOPLE as usize, "{signal}: {now} of {PEOPLE}, and {unknown} unknown");
+        let third = job(&bench, &portal, 3, None);
+        assert_eq!(third.outcomes().get("already_sent"), Some(&(PEOPLE as usize - unknown)), "{}", third.said);
+        assert_eq!(messages(&portal), now, "{signal}: the third job had nothing to send");
+        let said = [first.said, second.said, third.said].concat();
+        assert!(
+            !said.contains(MACHINE_KEY) && !said.contains(portal.api_key()) && !said.contains("others can read"),
+            "{said}"
+        );
+    }
+}
+
+/// Whether this machine lacks one of these programs; then that is said, and nothing was tried.
+#[expect(clippy::print_stderr, reason = "whoever looks at the tests' output is to know")]
+fn lacks(programs: &[&str]) -> bool {
+    let is_there = |program: &&str| Command::new(program).arg("--version").output().is_ok();
+    let missing: Vec<_> = programs.iter().filter(|program| !is_there(program)).collect();
+    if !missing.is_empty() {
+        eprintln!("{missing:?} are not here: the sample was not tried");
+    }
+    !missing.is_empty()
+}
+
+/// Runs a script as a runner does, in a process group of its own; `trouble` comes once the portal had so many messages.
+fn run(mut command: Command, log: &Path, portal: &Sandbox, trouble: Option<Trouble>) -> ExitStatus {
+    let out = fs::OpenOptions::new().append(true).create(true).open(log).expect("a log");
+    command.stdout(out.try_clone().expect("cloned")).stderr(out).stdin(Stdio::null()).process_group(0);
+    let mut child = command.spawn().expect("bash runs");
+    if let Some(trouble) = trouble {
+        while portal.stats().messages.len() < BEFORE_THE_KILL {
+            if let Some(status) = child.try_wait().expect("waited") {
+                return status;
+            }
+            std::thread::yield_now();
+        }
+        // A runner asks the process that it started, and nothing below it; it kills all.
+        let whom = if trouble.signal == "KILL" { format!("-{}", child.id()) } else { child.id().to_string() };
+        let killed = Command::new("kill").args([&format!("-{}", trouble.signal), "--", &whom]).status().expect("kill");
+        assert!(killed.success());
+    }
+    child.wait().expect("ended")
+}
+
+/// bash with nothing of this machine's environment but where programs are, ours first.
+#[expect(clippy::disallowed_methods, reason = "git and bash are wherever this machine has them")]
+fn bash(bench: &Bench, folder: &Path) -> Command {
+    let ours = Path::new(env!("CARGO_BIN_EXE_onboard")).parent().expect("a folder");
+    let theirs = std::env::var("PATH").expect("where programs are");
+    let mut command = Command::new("bash");
+    command
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", bench.path(""))
+        .env("PATH", format!("{}:{theirs}", ours.display()));
+    command
+}
+
+fn results(path: &Path) -> Vec<Row> {
+    if path.exists() { rows_of(path) } else { Vec::new() }
+}
+
+// ---- a reader of as much YAML as the samples need ----
+
+struct Yaml<'a> {
+    lines: Vec<(usize, &'a str)>,
+    at: usize,
+}
+
+impl<'a> Yaml<'a> {
+    fn read(text: &'a str) -> Value {
+        let line = |line: &'a str| (line.len() - line.trim_start().len(), line.trim_start());
+        Self { lines: text.lines().map(line).collect(), at: 0 }.block(0)
+    }
+
+    /// The next line that says something, if it stands at least so far in.
+    fn next(&mut self, least: usize) -> Option<(usize, &'a str)> {
+        while self.lines.get(self.at).is_some_and(|(_, text)| text.is_empty() || text.starts_with('#')) {
+            self.at += 1;
+        }
+        self.lines.get(self.at).copied().filter(|(indent, _)| *indent >= least)
+    }
+
+    fn block(&mut self, least: usize) -> Value {
+        let Some((indent, text)) = self.next(least) else { return Value::Null };
+        if text.starts_with("- ") { Value::Array(self.list(indent)) } else { Value::Object(self.map(indent)) }
+    }
+
+    fn list(&mut self, indent: usize) -> Vec<Value> {
+        let mut items = Vec::new();
+        while let Some(item) =
+            self.next(indent).filter(|(at, _)| *at == indent).and_then(|(_, text)| text.strip_prefix("- "))
+        {
+            if Self::key(item).is_some() {
+                self.lines[self.at] = (indent + 2, item);
+                items.push(Value::Object(self.map(indent + 2)));
+            } else {
+                self.at += 1;
+                items.push(self.value(item, indent));
+            }
+        }
+        items
+    }
+
+    fn map(&mut self, indent: usize) -> Map<String, Value> {
+        let mut map = Map::new();
+        while let Some((key, rest)) =
+            self.next(indent).filter(|(at, _)| *at == indent).and_then(|(_, text)| Self::key(text))
+        {
+            self.at += 1;
+            let value = if rest.is_empty() { self.block(indent + 1) } else { self.value(rest, indent) };
+            assert!(map.insert(key.to_owned(), value).is_none(), "{key} stands there twice");
+        }
+        map
+    }
+
+    fn key(text: &'a str) -> Option<(&'a str, &'a str)> {
+        let (key, rest) = text.split_once(": ").or_else(|| Some((text.strip_suffix(':')?, "")))?;
+        key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).then_some((key, rest))
+    }
+
+    fn value(&mut self, text: &str, indent: usize) -> Value {
+        let joint = match text {
+            "|" => "\n",
+            ">-" => " ",
+            quoted if quoted.starts_with('"') => return serde_json::from_str(quoted).expect("a string"),
+            plain => return plain.into(),
+        };
+        let from = self.at;
+        while self.lines.get(self.at).is_some_and(|(at, text)| text.is_empty() || *at > indent) {
+            self.at += 1;
+        }
+        let lines = &self.lines[from..self.at];
+        let left = lines.iter().filter(|(_, text)| !text.is_empty()).map(|(at, _)| *at).min().unwrap_or_default();
+        let line = |(at, text): &(usize, &str)| format!("{}{text}", " ".repeat(at.saturating_sub(left)));
+        lines.iter().map(line).collect::<Vec<_>>().join(joint).trim_end().to_owned().into()
+    }
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &str> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+// ---- GitHub Actions ----
+
+fn git(bench: &Bench, folder: &Path, args: &[&str]) -> String {
+    let mut command = bash(bench, folder);
+    command.args(["-c", "exec git -c user.name=a -c user.email=a@b.example \"$@\"", "git"]).args(args);
+    let output = command.output().expect("git runs");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A repository with the roster in it, as GitHub has it.
+fn repository(bench: &Bench) {
+    let folder = bench.path("");
+    git(bench, &folder, &["init", "--quiet", "--bare", "--initial-branch", "main", "origin"]);
+    git(bench, &folder, &["clone", "--quiet", "origin", "seed"]);
+    fs::copy(bench.path("users.csv"), bench.path("seed/users.csv")).expect("copied");
+    git(bench, &bench.path("seed"), &["add", "."]);
+    git(bench, &bench.path("seed"), &["commit", "--quiet", "-m", "The roster"]);
+    git(bench, &bench.path("seed"), &["push", "--quiet", "origin", "HEAD:main"]);
+}
+
+/// A runner that has the repository checked out, and nothing else.
+fn checked_out(bench: &Bench, number: usize) -> PathBuf {
+    let origin = format!("file://{}", bench.path("origin").display());
+    git(
+        bench,
+        &bench.path(""),
+        &["clone", "--quiet", "--depth", "1", "--branch", "main", &origin, &format!("job-{number}")],
+    );
+    fs::create_dir(bench.path(&format!("temp-{number}"))).expect("made");
+    bench.path(&format!("job-{number}"))
+}
+
+/// The steps of the sample that are commands, but for the one that installs what is tested.
+fn github_steps() -> Vec<Value> {
+    let steps = Yaml::read(GITHUB)["jobs"]["onboard"]["steps"].as_array().expect("steps").clone();
+    let is_ours = |step: &Value| step["run"].as_str().is_some_and(|script| !script.starts_with("cargo install"));
+    steps.into_iter().filter(is_ours).collect()
+}
+
+fn github_step(bench: &Bench, portal: &Sandbox, number: usize, first: bool, step: &Value) -> Command {
+    let script = step["run"].as_str().expect("a script");
+    assert!(!script.contains("${{"), "what comes from elsewhere is no part of a script: {script}");
+    let temp = bench.path(&format!("temp-{number}"));
+    fs::write(temp.join("step.sh"), script).expect("written");
+    let mut command = bash(bench, &bench.path(&format!("job-{number}")));
+    command.arg("-e").arg(temp.join("step.sh"));
+    command.envs([("CI", "true"), ("GITHUB_ACTIONS", "true"), ("GITHUB_RUN_ATTEMPT", "1")]);
+    command.env("GITHUB_RUN_ID", number.to_string()).env("RUNNER_TEMP", &temp);
+    command.env("GITHUB_OUTPUT", temp.join("output")).env("GITHUB_STEP_SUMMARY", temp.join("summary.md"));
+    for (name, value) in step["env"].as_object().into_iter().flatten() {
+        let value = match value.as_str().expect("text") {
+            "${{ inputs.first-run }}" => if first { "true" } else { "false" }.to_owned(),
+            "${{ vars.ONBOARD_PORTAL }}" => portal.origin(),
+            "${{ secrets.ONBOARD_API_KEY }}" => portal.api_key().to_owned(),
+            "${{ secrets.ONBOARD_MACHINE_KEY }}" => MACHINE_KEY.to_owned(),
+            other => {
+                assert!(!other.contains("${{"), "nobody here knows {other}");
+                other.to_owned()
+            }
+        };
+        command.env(name, value);
+    }
+    command
+}
+
+/// The steps, as GitHub goes through them: after one that failed or was cancelled, those alone that run always.
+fn github_goes_on(
+    bench: &Bench,
+    portal: &Sandbox,
+    number: usize,
+    first: bool,
+    steps: &[Value],
+    trouble: Option<Trouble>,
+) -> Done {
+    let (folder, log) = (bench.path(&format!("job-{number}")), bench.path(&format!("log-{number}")));
+    let mut done = Done { sent: None, is_green: true, said: String::new(), results: Vec::new() };
+    for step in steps {
+        if !done.is_green && step["if"] != "always()" {
+            continue;
+        }
+        let sends = step["name"] == "Congratulate";
+        let status = run(github_step(bench, portal, number, first, step), &log, portal, trouble.filter(|_| sends));
+        done.is_green &= status.success();
+        if sends {
+            let key = bench.path(&format!("temp-{number}")).join("machinekey");
+            assert_eq!(fs::metadata(key).expect("there").permissions().mode() & 0o777, 0o600);
+            done.sent = Some(status);
+            if trouble.is_some_and(|trouble| trouble.is_lost) {
+                fs::remove_dir_all(&folder).expect("the machine is gone");
+                break;
+            }
+        }
+    }
+    done.said = fs::read_to_string(&log).unwrap_or_default();
+    done.results = results(&folder.join("users.results.csv"));
+    done
+}
+
+fn github(bench: &Bench, portal: &Sandbox, number: usize, trouble: Option<Trouble>) -> Done {
+    checked_out(bench, number);
+    let done = github_goes_on(bench, portal, number, number == 1, &github_steps(), trouble);
+    if trouble.is_none() {
+        let output = bench.read(&format!("temp-{number}/output"));
+        let status = done.sent.and_then(|status| status.code()).expect("a status");
+        assert!(output.contains(&format!("exit_status={status}\nrows={PEOPLE}\n")), "{output}");
+        for file in ["users.results.csv", "summary.json", "junit.xml"] {
+            assert!(GITHUB.contains(&format!("            {file}\n")), "{file} is kept");
+            assert!(bench.path(&format!("job-{number}/{file}")).exists(), "{file} is there to be kept");
+        }
+    }
+    assert!(
+        !bench.path(&format!("temp-{number}/machinekey")).exists() || trouble.is_some_and(|trouble| trouble.is_lost)
+    );
+    done
+}
+
+/// What the branch holds.
+fn branch(bench: &Bench) -> String {
+    git(bench, &bench.path("origin"), &["ls-tree", "-r", "--name-only", "onboard-ledger"])
+}
+
+#[test]
+fn github_after_a_cancel_or_a_kill_the_next_job_goes_on_and_nobody_gets_two() {
+    if lacks(&["bash", "git"]) {
+        return;
+    }
+    assert_nobody_twice_and_nobody_lost(repository, github);
+}
+
+/// So that what follows a run has its time, and no job takes another's place.
+#[test]
+fn jobs_end_before_their_runner_ends_them_and_one_goes_at_a_time() {
+    let github = Yaml::read(GITHUB);
+    let minutes = |value: &Value| value.as_str().and_then(|text| text.parse::<u32>().ok()).expect("minutes");
+    let job = &github["jobs"]["onboard"];
+    let sends = github_steps().into_iter().find(|step| step["name"] == "Congratulate").expect("a step");
+    assert!(minutes(&sends["timeout-minutes"]) + 10 <= minutes(&job["timeout-minutes"]));
+    assert_eq!(github["concurrency"], serde_json::json!({"group": "onboard", "cancel-in-progress": "false"}));
+    let job = Yaml::read(GITLAB)["onboard"].clone();
+    assert_eq!(
+        (job["timeout"].as_str(), job["variables"]["RUNNER_SCRIPT_TIMEOUT"].as_str()),
+        (Some("2 hours"), Some("100m"))
+    );
+    assert_eq!((job["resource_group"].as_str(), job["interruptible"].as_str()), (Some("onboard"), Some("false")));
+    // A request may take 30 s, and what is in flight is to finish before systemd kills.
+    assert_eq!((unit("TimeoutStopSec"), unit("KillMode")), (vec!["60".to_owned()], vec!["mixed".to_owned()]));
+}
+
+#[test]
+fn github_a_runner_that_is_lost_with_the_ledger_stops_the_next_job_before_it_sends() {
+    if lacks(&["bash", "git"]) {
+        return;
+    }
+    let bench = Bench::new();
+    let portal = signed(&bench, false);
+    repository(&bench);
+    github(&bench, &portal, 1, Some(Trouble { signal: "KILL", is_lost: true }));
+    let had = messages(&portal);
+    assert_eq!(branch(&bench), "under-way\n");
+    for number in 2..4 {
+        checked_out(&bench, number);
+        let next = github_goes_on(&bench, &portal, number, number == 3, &github_steps(), None);
+        assert!(next.sent.is_none() && !next.is_green, "{}", next.said);
+        assert!(
+            next.said.contains("::error::The ledger of an earlier run was not kept (run 1, attempt 1, since "),
+            "{}",
+            next.said
+        );
+        assert!(next.said.contains("nothing to keep"), "{}", next.said);
+        // What is not its own it leaves as it is.
+        assert_eq!(branch(&bench), "under-way\n");
+    }
+    assert_eq!(messages(&portal), had);
+}
+
+#[test]
+fn github_a_ledger_that_could_not_be_pushed_is_put_back_by_hand() {
+    if lacks(&["bash", "git"]) {
+        return;
+    }
+    let bench = Bench::new();
+    let portal = signed(&bench, false);
+    repository(&bench);
+    checked_out(&bench, 1);
+    let steps = github_steps();
+    let (before, keep) = steps.split_at(steps.len() - 1);
+    let first = github_goes_on(&bench, &portal, 1, true, before, Some(stopped("KILL")));
+    assert!(first.sent.is_some(), "{}", first.said);
+    let had = messages(&portal);
+    fs::rename(bench.path("origin"), bench.path("away")).expect("renamed");
+    assert!(!github_goes_on(&bench, &portal, 1, true, keep, None).is_green);
+    fs::rename(bench.path("away"), bench.path("origin")).expect("renamed");
+    let kept = bench.path("job-1/state/ledger");
+    assert!(
+        GITHUB.contains("if: always() && steps.keep.outcome == 'failure'") && GITHUB.contains("path: state/ledger\n")
+    );
+    checked_out(&bench, 2);
+    assert!(github_goes_on(&bench, &portal, 2, false, &steps, None).sent.is_none(), "it stops until then");
+    // As the head of the sample says.
+    git(&bench, &bench.path(""), &["clone", "--quiet", "--branch", "onboard-ledger", "origin", "by-hand"]);
+    fs::rename(kept, bench.path("by-hand/ledger")).expect("put back");
+    fs::remove_file(bench.path("by-hand/under-way")).expect("removed");
+    git(&bench, &bench.path("by-hand"), &["add", "--all"]);
+    git(&bench, &bench.path("by-hand"), &["commit", "--quiet", "-m", "Put the ledger back"]);
+    git(&bench, &bench.path("by-hand"), &["push", "--quiet", "origin", "HEAD"]);
+    let next = github(&bench, &portal, 3, None);
+    let told = next.outcomes();
+    assert!(messages(&portal) > had && told["unknown"] <= 15, "{told:?}");
+    assert_eq!(told["sent"] + told["already_sent"] + told["unknown"], PEOPLE as usize, "{told:?}");
+}
+
+#[test]
+fn github_of_two_jobs_at_once_one_sends() {
+    if lacks(&["bash", "git"]) {
+        return;
+    }
+    let bench = Bench::new();
+    let portal = signed(&bench, true);
+    repository(&bench);
+    let steps = github_steps();
+    let (before, after) = steps.split_at(2);
+    assert_eq!(before[1]["name"], "Claim the ledger");
+    checked_out(&bench, 1);
+    assert!(github_goes_on(&bench, &portal, 1, true, before, None).is_green);
+    // One that comes while the first is under way.
+    checked_out(&bench, 2);
+    let second = github_goes_on(&bench, &portal, 2, false, &steps, None);
+    assert!(second.sent.is_none() && second.said.contains("was not kept (run 1,"), "{}", second.said);
+    assert_eq!(messages(&portal), 0);
+    let first = github_goes_on(&bench, &portal, 1, true, after, None);
+    assert!(first.is_green, "{}", first.said);
+    // Two that have both seen the branch free: the push of one comes too late.
+    let folder = checked_out(&bench, 3);
+    let other = "export GIT_DIR=\"${2#file://}\"; tree=onboard-ledger^{tree}; \
+                 id=$(git -c user.name=b -c user.email=b@b.example commit-tree -p onboard-ledger -m other $tree); \
+                 git update-ref refs/heads/onboard-ledger $id";
+    fs::write(folder.join(".git/hooks/pre-push"), format!("#!/bin/bash\n{other}\n")).expect("written");
+    fs::set_permissions(folder.join(".git/hooks/pre-push"), fs::Permissions::from_mode(0o755)).expect("changed");
+    let third = github_goes_on(&bench, &portal, 3, false, &steps, None);
+    assert!(third.sent.is_none() && third.said.contains("could not be claimed"), "{}", third.said);
+    assert_eq!(messages(&portal), PEOPLE as usize);
+    assert!(github(&bench, &portal, 4, None).is_green);
+    assert_eq!(messages(&portal), PEOPLE as usize);
+}
+
+#[test]
+fn github_without_its_branch_or_its_ledger_nothing_is_sent() {
+    if lacks(&["bash", "git"]) {
+        return;
+    }
+    let bench = Bench::new();
+    let portal = signed(&bench, true);
+    repository(&bench);
+    checked_out(&bench, 2);
+    let ended = github_goes_on(&bench, &portal, 2, false, &github_steps(), None);
+    assert!(ended.sent.is_none() && ended.said.contains("cannot be fetched"), "{}", ended.said);
+    git(&bench, &bench.path("seed"), &["push", "--quiet", "origin", "HEAD:onboard-ledger"]);
+    checked_out(&bench, 3);
+    let ended = github_goes_on(&bench, &portal, 3, false, &github_steps(), None);
+    assert_eq!(ended.sent.and_then(|status| status.code()), Some(2), "{}", ended.said);
+    assert_eq!(portal.stats().total_requests(), 0);
+}
+
+// ---- GitLab ----
+
+fn gitlab(bench: &Bench, portal: &Sandbox, number: usize, trouble: Option<Trouble>) -> Done {
+    let job = Yaml::read(GITLAB)["onboard"].clone();
+    let folder = bench.path(&format!("job-{number}"));
+    fs::create_dir(&folder).expect("made");
+    fs::copy(bench.path("users.csv"), folder.join("users.csv")).expect("copied");
+    for file in ["key", "machinekey"] {
+        // As GitLab writes variables of the type File.
+        fs::set_permissions(bench.path(file), fs::Permissions::from_mode(0o666)).expect("changed");
+    }
+    assert_eq!(job["variables"]["LEDGER_FOLDER"], "/srv/onboard");
+    assert!(!list(&job["artifacts"]["paths"]).any(|path| path.contains("key")));
+    let command = |script: String| {
+        let mut command = bash(bench, &folder);
+        // A file: with -c, bash would put the last command in its own place by itself.
+        fs::write(folder.join("script.sh"), script).expect("written");
+        command.arg("script.sh").env("CI", "true").env("ONBOARD_PORTAL", portal.origin());
+        command
+            .env("ONBOARD_API_KEY_FILE", bench.path("key"))
+            .env("ONBOARD_MACHINE_KEY_FILE", bench.path("machinekey"));
+        command.env("LEDGER_FOLDER", bench.path("disk"));
+        if number == 1 {
+            command.env("FIRST_RUN", "true");
+        }
+        command
+    };
+    let lines =
+        list(&job["before_script"]).chain(list(&job["script"])).filter(|line| !line.starts_with("cargo install"));
+    let script = ["set -eo pipefail"].into_iter().chain(lines).collect::<Vec<_>>().join("\n");
+    let log = bench.path(&format!("log-{number}"));
+    let status = run(command(script), &log, portal, trouble);
+    for file in ["apikey", "machinekey"] {
+        assert_eq!(fs::metadata(folder.join(file)).expect("there").permissions().mode() & 0o777, 0o600);
+    }
+    let after = run(command(list(&job["after_script"]).collect::<Vec<_>>().join("\n")), &log, portal, None);
+    assert!(after.success() && !folder.join("machinekey").exists() && !folder.join("apikey").exists());
+    if trouble.is_none() && status.code() != Some(2) {
+        assert!(list(&job["artifacts"]["paths"]).all(|path| folder.join(path).exists()), "the artifacts are there");
+        assert!(folder.join(job["artifacts"]["reports"]["junit"].as_str().expect("a path")).exists());
+    }
+    Done {
+        sent: Some(status),
+        is_green: status.success(),
+        said: fs::read_to_string(&log).expect("read"),
+        results: results(&folder.join("users.results.csv")),
+    }
+}
+
+#[test]
+fn gitlab_after_a_cancel_or_a_kill_the_next_job_goes_on_and_nobody_gets_two() {
+    if lacks(&["bash"]) {
+        return;
+    }
+    // The folder is mounted, and empty.
+    assert_nobody_twice_and_nobody_lost(|bench| fs::create_dir(bench.path("disk")).expect("made"), gitlab);
+}
+
+#[test]
+fn gitlab_without_its_ledger_nothing_is_sent() {
+    if lacks(&["bash"]) {
+        return;
+    }
+    let bench = Bench::new();
+    let portal = signed(&bench, true);
+    fs::create_dir(bench.path("disk")).expect("made");
+    let ended = gitlab(&bench, &portal, 2, None);
+    assert_eq!(ended.sent.and_then(|status| status.code()), Some(2), "{}", ended.said);
+    assert!(ended.said.contains("there is no ledger"), "{}", ended.said);
+    assert_eq!(portal.stats().total_requests(), 0);
+}
+
+// ---- systemd ----
+
+/// The values of a setting of the unit, lines that go on joined.
+fn unit(name: &str) -> Vec<String> {
+    let text = SERVICE.replace("\\\n", " ");
+    text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=').map(ToOwned::to_owned)).collect()
+}
+
+fn systemd_set_up(bench: &Bench) {
+    for folder in ["etc", "state"] {
+        fs::create_dir(bench.path(folder)).expect("made");
+    }
+    for (from, to) in [("key", "etc/key"), ("machinekey", "etc/machinekey"), ("users.csv", "etc/users.csv")] {
+        fs::rename(bench.path(from), bench.path(to)).expect("moved");
+    }
+}
+
+fn systemd(bench: &Bench, portal: &Sandbox, number: usize, trouble: Option<Trouble>) -> Done {
+    let credentials = bench.path(&format!("credentials-{number}"));
+    fs::create_dir(&credentials).expect("made");
+    for credential in unit("LoadCredential") {
+        let (name, from) = credential.split_once(':').expect("a name and a path");
+        let from = from.strip_prefix("/etc/onboard/").expect("where root alone can look");
+        fs::copy(bench.path("etc").join(from), credentials.join(name)).expect("copied");
+        // What systemd makes of it, where it lets the service's user in by an access list.
+        fs::set_permissions(credentials.join(name), fs::Permissions::from_mode(0o440)).expect("changed");
+    }
+    assert_eq!(unit("StateDirectory"), ["onboard"]);
+    let mut command = bash(bench, &bench.path("state"));
+    command.env("CREDENTIALS_DIRECTORY", &credentials).env("STATE_DIRECTORY", bench.path("state"));
+    let mut environment: Vec<String> = unit("Environment");
+    // What a person does once, as the head of the unit says.
+    if number == 1 {
+        let line = SERVICE.lines().find_map(|line| line.strip_prefix("#     ")).expect("a command");
+        let (make, then) = line.split_once(" && ").expect("two commands");
+        assert!(then.starts_with("systemctl start onboard;"));
+        let file = unit("EnvironmentFile").concat();
+        let file = file.strip_prefix('-').expect("one that may be missing");
+        assert!(make.ends_with(&format!(">{file}")), "{make} makes {file}");
+        let make = make.replace(file, &bench.path("first-run").to_string_lossy());
+        assert!(bash(bench, &bench.path("")).arg("-c").arg(make).status().expect("bash").success());
+        environment.extend(bench.read("first-run").lines().map(ToOwned::to_owned));
+    }
+    for setting in environment {
+        let (name, value) = setting.split_once('=').expect("a setting");
+        command.env(name, value);
+    }
+    command.env("ONBOARD_PORTAL", portal.origin());
+    let start = unit("ExecStart").concat();
+    let start = start.strip_prefix("/usr/local/bin/onboard ").expect("the program");
+    command.arg("-c").arg(format!("umask {}; exec onboard {start}", unit("UMask").concat()));
+    let log = bench.path(&format!("log-{number}"));
+    let status = run(command, &log, portal, trouble);
+    Done {
+        sent: Some(status),
+        is_green: status.success(),
+        said: fs::read_to_string(&log).expect("read"),
+        results: results(&bench.path("state/users.results.csv")),
+    }
+}
+
+#[test]
+fn systemd_after_a_stop_or_a_kill_the_next_start_goes_on_and_nobody_gets_two() {
+    if lacks(&["bash"]) {
+        return;
+    }
+    assert_nobody_twice_and_nobody_lost(systemd_set_up, systemd);
+}
+
+#[test]
+fn systemd_without_its_ledger_nothing_is_sent() {
+    if lacks(&["bash"]) {
+        return;
+    }
+    let bench = Bench::new();
+    let portal = signed(&bench, true);
+    systemd_set_up(&bench);
+    let ended = systemd(&bench, &portal, 2, None);
+    assert_eq!(ended.sent.and_then(|status| status.code()), Some(2), "{}", ended.said);
+    assert_eq!(portal.stats().total_requests(), 0);
+}
+
+/// The reader above reads what it is meant for.
+#[test]
+fn the_reader_of_the_samples_reads_them() {
+    let text = "# a\na:\n  - if: x == \"y\"\n    b: \"1: 2\"\n  - >-\n    c d\n    e\n  - if [ x ]; then y=; fi\nf: |\n  g\n\n    h #i\nj:\n";
+    let read = serde_json::json!({
+        "a": [{"if": "x == \"y\"", "b": "1: 2"}, "c d e", "if [ x ]; then y=; fi"],
+        "f": "g\n\n  h #i",
+        "j": null,
+    });
+    assert_eq!(Yaml::read(text), read);
+    // A signal that kills is told from a status.
+    assert_eq!(ExitStatus::from_raw(9).code(), None);
+}
