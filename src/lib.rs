@@ -1,4 +1,4 @@
-//! `onboard`: congratulate a roster of ONLYOFFICE DocSpace users, once each, at the portal's pace.
+//! `onboard`: congratulate (or invite) a roster of ONLYOFFICE DocSpace users, once each, at the portal's pace.
 //!
 //! # The path of a row
 //!
@@ -12,8 +12,9 @@
 //!  └────────┘       what came back, what it proves, when; recorded in the ledger ◄───────────────┘
 //! ```
 //!
-//! Everything is read, opened and looked at before the first request ([`run`], `setup`). Then one loop (`run::drive`)
-//! asks the [`workflow::Job`] what may be asked or sent next, asks [`pace::Pace`] whether it may leave now, has the
+//! A run is the same for any mail: [`settings`] are opened to a roster, a ledger and the [`plan`] that both decide
+//! ([`run::open`]); whoever sits at the terminal agrees to it ([`command`]); one loop ([`run::drive`]) carries it out; and
+//! its end is written. In what mails differ stands in [`mail`]. The loop asks the [`workflow::Job`] what may be asked or sent next, asks [`pace::Pace`] whether it may leave now, has the
 //! [`ledger::Recorder`] put intents on disk, makes the call ([`portal::Portal`]), and tells job, pace and ledger how it
 //! ended. The loop decides nothing; job and pace decide everything and do no I/O: they are moved by values and by time
 //! that is handed to them. Then the [`results`] are written, whole.
@@ -47,19 +48,21 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`command`] | the commands; [`cli`] what can be typed, and where settings come from |
-//! | [`run`] | the job's composition root: setup, the loop, the end |
+//! | [`run`] | one run of any mail: open, drive, close |
+//! | [`mail`] | in what congratulations and invitations differ: pure |
 //! | [`workflow`] | what to ask next, and what became of each row: pure |
 //! | [`pace`] | when the next request may leave: pure |
-//! | [`plan`] | what a run would do: pure |
+//! | [`plan`] | what is due, decided once for `onboard plan`, the question and the run: pure |
 //! | [`ledger`] | the durable record across runs |
 //! | [`portal`] | one call, one request; what each ending proves |
 //! | [`roster`], [`results`] | the files in and out; [`files`] keeps those of a command apart |
 //! | [`report`] | what is told of a run afterwards; [`terminal`] while it goes on, for diagnostics and questions |
-//! | [`user`], [`outcome`], [`attempt`], [`exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
+//! | [`audience`] | whoever watches a run |
+//! | [`user`], [`outcome`], [`reason`], [`attempt`], [`mod@exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
 //! | [`who`] | who runs this, for the record |
 //! | [`home`] | `~` in paths that no shell has seen |
 //! | [`signing`] | the key that a real portal demands |
-//! | [`sheet`], [`file`], [`signals`] | cells and columns of in and out; files that are whole or not there; Ctrl-C as a value |
+//! | [`sheet`], [`mod@file`], [`signals`] | cells and columns of in and out; files that are whole or not there; Ctrl-C as a value |
 //! | [`settings`] | what a run is told, as plain values |
 //! | [`access`] | from settings to a portal that can be asked; [`inquiry`] asks it one by one |
 //! | [`sandbox`] | the embedded portal |
