@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A run is the same for any mail: [`settings`] are opened to a roster, a ledger and the [`plan`] that both decide
-//! ([`run::open`]); whoever sits at the terminal agrees to it ([`command`]); one loop ([`run::drive`]) carries it out; and
+//! ([`run::open()`]); whoever sits at the terminal agrees to it ([`command`]); one loop ([`run::drive`]) carries it out; and
 //! its end is written. In what mails differ stands in [`mail`]. The loop asks the [`workflow::Job`] what may be asked or sent next, asks [`pace::Pace`] whether it may leave now, has the
 //! [`ledger::Recorder`] put intents on disk, makes the call ([`portal::Portal`]), and tells job, pace and ledger how it
 //! ended. The loop decides nothing; job and pace decide everything and do no I/O: they are moved by values and by time

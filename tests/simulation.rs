@@ -214,6 +214,12 @@ impl World {
         ms(self.random.random_range(0..=self.weather.latency_ms))
     }
 
+    /// When what is handed to the ledger now is on disk: soon, but where the disk is slow.
+    fn synced(&mut self) -> Duration {
+        let slowest = if self.chance(self.weather.faults) { 2_000 } else { 5 };
+        self.now + ms(self.random.random_range(0..slowest))
+    }
+
     fn chance(&mut self, in_a_thousand: u32) -> bool {
         self.random.random_range(0..1000) < in_a_thousand
     }
@@ -499,7 +505,7 @@ impl Record for Outside<'_> {
         let (done, recorded) = oneshot::channel();
         {
             let mut world = self.world.borrow_mut();
-            let (life, synced) = (world.life, world.now + ms(world.random.random_range(0..5)));
+            let (life, synced) = (world.life, world.synced());
             world.at(synced, Event::Recorded { life, intents, done });
         }
         recorded.await.map_err(|_dead| LedgerError::Stopped("dead".into()))
@@ -522,7 +528,7 @@ impl Record for Outside<'_> {
         let (done, recorded) = oneshot::channel();
         {
             let mut world = self.world.borrow_mut();
-            let (life, synced) = (world.life, world.now + ms(world.random.random_range(0..5)));
+            let (life, synced) = (world.life, world.synced());
             world.at(synced, Event::Reserved { life, upto, done });
         }
         recorded.await.map_err(|_dead| LedgerError::Stopped("dead".into()))

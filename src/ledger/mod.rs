@@ -14,7 +14,7 @@
 //! It is an SQLite database in WAL mode with `synchronous=FULL`; look at it with `sqlite3`. It holds no key, no link
 //! and no e-mail address (addresses as digests, so that a person can be found by one).
 //!
-//! All that changes it is an [`Entry`], and `book/apply.rs` alone says what an entry makes of the file. Whoever records
+//! All that changes it is an `Entry`, and `book/apply.rs` alone says what an entry makes of the file. Whoever records
 //! hands in no time: the ledger has a [`Clock`] of its own, and tells ages.
 
 mod book;

@@ -1,4 +1,4 @@
-//! A run of any mail: [`open`] reads and opens everything and decides what is due, [`Opened::carry_out`] does it, and
+//! A run of any mail: [`open()`] reads and opens everything and decides what is due, [`Opened::carry_out`] does it, and
 //! what became of it is told. Whoever is asked in between decides whether.
 //!
 //! This is the composition root: the only place that knows roster, ledger, portal, pace, workflow and results at once.

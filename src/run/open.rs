@@ -164,7 +164,7 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
     })
 }
 
-/// Looks at what a run would do, without touching the network or writing anything. The same is decided as in [`open`].
+/// Looks at what a run would do, without touching the network or writing anything. The same is decided as in [`open()`].
 pub fn foresee(
     settings: &Settings,
     portal_users: Option<u64>,
