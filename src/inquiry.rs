@@ -1,12 +1,12 @@
-//! One request after another at the portal's pace, for the commands that are no run: `doctor`, `export`, `invite`.
+//! One request after another at the portal's pace, for the commands that are no run: `doctor`, `export`.
 
 use std::{collections::HashSet, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    pace::{Backoff, Ending, Kind, Limits, Moment, Pace, Reaction, RecentUse},
-    portal::{Effect, Fault, Person, Portal, Wanted},
+    pace::{Backoff, Kind, Limits, Moment, Pace, Reaction, RecentUse},
+    portal::{Fault, Person, Portal, Wanted},
 };
 
 /// Everybody whom the listing names.
@@ -25,7 +25,6 @@ pub struct Inquiry {
     start: Instant,
     backoff: Backoff,
     retries: u32,
-    sent: u64,
 }
 
 impl Inquiry {
@@ -33,21 +32,28 @@ impl Inquiry {
     #[expect(clippy::disallowed_methods, reason = "the shell's clock starts here")]
     pub fn new(limits: Limits, recent: &[RecentUse], retries: u32, seed: u64) -> Self {
         let pace = Pace::new(limits, recent, seed);
-        Self { pace, start: Instant::now(), backoff: Backoff::new(seed), retries, sent: 0 }
+        Self { pace, start: Instant::now(), backoff: Backoff::new(seed), retries }
     }
 
     fn now(&self) -> Moment {
         Moment::START + self.start.elapsed()
     }
 
-    /// Requests that left.
-    pub fn sent(&self) -> u64 {
-        self.sent
-    }
-
     /// Asks until there is an answer, or the tries are spent, or the portal wants to be left alone.
     pub async fn ask<T>(&mut self, question: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
-        self.repeat(Kind::Read, Fault::worth_asking_again, question).await
+        let mut failures = 0;
+        loop {
+            let (result, reaction) = self.once(&question).await;
+            let Err(fault) = result else { return result };
+            let refused = matches!(fault, Fault::Refused(_));
+            failures += u32::from(!refused);
+            if reaction != Reaction::None || !fault.worth_asking_again() || failures > self.retries {
+                return Err(fault);
+            }
+            if !refused {
+                sleep_until(self.start + self.now().since_start() + self.backoff.pause(failures)).await;
+            }
+        }
     }
 
     /// The whole listing, or those of it who are wanted. A page that brings nobody new is an error: such a listing has no
@@ -64,8 +70,11 @@ impl Inquiry {
             if readable == 0 && page.entries > 0 {
                 return Err(Fault::Unreadable("none of the entries of the listing is a user"));
             }
-            if page.entries == 0 || start >= page.total {
+            if start >= page.total {
                 return Ok(found);
+            }
+            if page.entries == 0 {
+                return Err(Fault::Unreadable("its listing ends before all of those whom it counts"));
             }
             if found.people.len() == known {
                 return Err(Fault::Unreadable("its listing repeats itself: a page of it brought nobody new"));
@@ -73,39 +82,9 @@ impl Inquiry {
         }
     }
 
-    /// Sends until it was accepted, refused for good, or may have been; what certainly had no effect is sent again.
-    pub async fn send<T>(&mut self, request: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
-        self.repeat(Kind::Write, |fault| fault.effect() == Effect::NoneYet, request).await
-    }
-
-    async fn repeat<T>(
-        &mut self,
-        kind: Kind,
-        may_be_repeated: fn(&Fault) -> bool,
-        request: impl AsyncFn() -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let mut failures = 0;
-        loop {
-            let (result, reaction) = self.once(kind, &request).await;
-            let Err(fault) = result else { return result };
-            let refused = matches!(fault, Fault::Refused(_));
-            failures += u32::from(!refused);
-            if reaction != Reaction::None || !may_be_repeated(&fault) || failures > self.retries {
-                return Err(fault);
-            }
-            if !refused {
-                sleep_until(self.start + self.now().since_start() + self.backoff.pause(failures)).await;
-            }
-        }
-    }
-
-    async fn once<T>(
-        &mut self,
-        kind: Kind,
-        request: &impl AsyncFn() -> Result<T, Fault>,
-    ) -> (Result<T, Fault>, Reaction) {
+    async fn once<T>(&mut self, question: &impl AsyncFn() -> Result<T, Fault>) -> (Result<T, Fault>, Reaction) {
         let permit = loop {
-            match self.pace.admit(kind, self.now()) {
+            match self.pace.admit(Kind::Read, self.now()) {
                 Ok(permit) => break permit,
                 Err(wait) => {
                     // Nothing is in flight here, so every wait has its end; a second is for what cannot happen.
@@ -114,9 +93,8 @@ impl Inquiry {
                 }
             }
         };
-        let result = request().await;
+        let result = question().await;
         let ending = Fault::for_the_limits(result.as_ref().err());
-        self.sent += u64::from(ending != Ending::NeverLeft);
         let now = self.now();
         (result, self.pace.settle(permit, ending, now))
     }

@@ -9,6 +9,9 @@ pub mod drive;
 mod observer;
 mod open;
 mod outputs;
+mod reach;
+mod record;
+mod telling;
 mod wire;
 
 use std::io;
@@ -22,7 +25,8 @@ use self::{
 };
 pub use self::{
     observer::Observer,
-    open::{Foreseen, Opened, Telling, foresee, open},
+    open::{Foreseen, Opened, foresee, open},
+    telling::Telling,
 };
 use crate::{
     attempt::{Ending, Mail},

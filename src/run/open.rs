@@ -2,7 +2,6 @@
 //! opened, what is due is decided, and nothing is sent.
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,45 +9,31 @@ use std::{
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 
+use super::{
+    Telling,
+    reach::{Reached, reach},
+    record,
+};
 use crate::{
-    access::{self, Entry},
+    access,
     attempt::{LetGo, Mail},
     display::count,
     file::{self, Target},
-    ledger::{self, Elsewhere, Ledger, LedgerError, Lock, Whom},
+    ledger::{self, Ledger, Lock},
     mail::needs,
     origin::Origin,
-    plan::{self, Budget, Forecast, Plan},
-    portal::{Access, Portal},
+    plan::{Budget, Forecast, Plan},
+    portal::Portal,
     report::Events,
     results,
-    roster::{Roster, RowState, Source, diagnostics},
-    sandbox::{self, Sandbox},
+    roster::{Roster, Row, RowState, Source, diagnostics},
+    sandbox::Sandbox,
     secret::Secret,
     settings::Settings,
-    user::UserId,
 };
 
-/// The embedded portal of `--sandbox` answers in this time, so that there is something to see.
-const SANDBOX_LATENCY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(60));
 /// What a portal admits unless its owner changed it (`docspace-contract.md` §5).
 const SHIPPED_PER_SECOND: f64 = 25.0;
-
-/// How whoever starts a run is told of what is found meanwhile.
-pub struct Telling<'a> {
-    /// Only what went wrong is told.
-    pub quiet: bool,
-    /// Colours are shown.
-    pub colour: bool,
-    /// Tells.
-    pub say: &'a mut dyn FnMut(&str),
-}
-
-impl fmt::Debug for Telling<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Telling").field("quiet", &self.quiet).finish_non_exhaustive()
-    }
-}
 
 /// A run that may start.
 #[derive(Debug)]
@@ -122,22 +107,9 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
     results::probe(settings.mail, &target, roster_path, is_results)?;
     let events = side_outputs(settings)?;
     let machine_key = settings.sending.sign_with.as_deref().map(|path| machine_key(path, telling)).transpose()?;
-    let reached = if settings.sandbox {
-        sandboxed(settings, &roster, machine_key.as_ref())?
-    } else {
-        let entry = access::entry(&settings.portal, settings.mail == Mail::Congratulation)?;
-        for remark in &entry.remarks {
-            (telling.say)(&format!("warning: {remark}"));
-        }
-        Reached::of(entry)
-    };
-    let Reached { mut portal, origin, name, account, sandbox } = reached;
-    if let Some(machine_key) = &machine_key {
-        portal = portal.masking(machine_key.clone());
-    }
+    let Reached { portal, origin, name, account, sandbox } = reach(settings, &roster, machine_key.as_ref(), telling)?;
     say_rate(settings, telling);
-    let given = ledger_given(settings);
-    let (lock, mut ledger) = open_ledger(settings, given.as_deref(), telling)?;
+    let (lock, mut ledger) = record::open(settings, telling)?;
     if lock.is_some() {
         ledger.recover()?;
     }
@@ -175,7 +147,7 @@ pub fn foresee(
     refuse_unusable(settings, &roster)?;
     let origin = settings.portal.address.as_ref().map(crate::origin::PortalAddress::origin);
     let ledger = match &origin {
-        Some(origin) => look(settings, origin)?,
+        Some(origin) => record::look(settings, origin)?,
         None => None,
     };
     // A key that cannot be had says nothing about the plan: then the writes of all accounts count.
@@ -198,7 +170,9 @@ fn decide(
     origin: &Origin,
 ) -> Result<Plan, anyhow::Error> {
     if let Some(ledger) = ledger.filter(|_| !settings.sandbox && !settings.ledger.other_portal) {
-        refuse_other_origin(settings, roster, ledger, origin)?;
+        let valid = |row: usize, entry: &Row| entry.state == RowState::Valid && !is_carried(settings, roster, row);
+        let rows = roster.rows().iter().enumerate().filter(|(row, entry)| valid(*row, entry));
+        record::refuse_other_origin(settings.mail, &rows, ledger, origin)?;
     }
     let carried = |row| is_carried(settings, roster, row);
     Ok(Plan::decide(settings.mail, roster.rows(), carried, let_go(settings), |subjects, found| match ledger {
@@ -319,139 +293,6 @@ fn say_rate(settings: &Settings, telling: &mut Telling<'_>) {
              waited out"
         ));
     }
-}
-
-// ---- the portal ----
-
-struct Reached {
-    portal: Portal,
-    origin: Origin,
-    name: String,
-    account: [u8; 8],
-    sandbox: Option<Sandbox>,
-}
-
-impl Reached {
-    fn of(entry: Entry) -> Self {
-        let origin = entry.address.origin();
-        Self { portal: entry.portal, name: origin.to_string(), origin, account: entry.account, sandbox: None }
-    }
-}
-
-/// An embedded portal in which the roster's users exist, and which keeps the limits that the run is told of.
-fn sandboxed(settings: &Settings, roster: &Roster, machine_key: Option<&Secret>) -> Result<Reached, anyhow::Error> {
-    let users = sandbox::users_of(roster).context("the roster's copy cannot be read again")?;
-    let window_ms = u64::try_from(settings.limits.rate.window.as_millis()).unwrap_or(u64::MAX);
-    // Without rest after an answer the run is meant for a portal without this limiter.
-    let in_flight = !settings.limits.hold_off.is_zero();
-    let config = sandbox::Config {
-        users,
-        congratulation_key: settings.sending.key.clone(),
-        row_keys: sandbox::keys_of(roster)?,
-        machine_key: machine_key.map(|key| key.expose().to_owned()),
-        limits: sandbox::Limits {
-            window: Some((settings.limits.rate.requests, window_ms)),
-            reads: in_flight.then_some(settings.limits.max_reads),
-            writes: in_flight.then_some(settings.limits.max_writes),
-            daily: None,
-        },
-        latency: SANDBOX_LATENCY,
-        ..sandbox::Config::default()
-    };
-    let sandbox = Sandbox::start(config).context("the embedded portal cannot be started")?;
-    let address = sandbox.origin().parse().context("the embedded portal has an odd address")?;
-    let key = Secret::new("API key", sandbox.api_key().to_owned())?;
-    let account = key.fingerprint();
-    let timeout = settings.portal.timeout;
-    let portal = Portal::new(Access { address, key, timeout, ca_file: None, proxy: None })?;
-    let name = "the embedded portal".to_owned();
-    Ok(Reached { portal, origin: Origin::of_sandbox(), name, account, sandbox: Some(sandbox) })
-}
-
-// ---- the ledger ----
-
-/// The ledger that was asked for. With `--sandbox` only the command line counts: a ledger of real runs that the
-/// environment or the settings file names has no business with it.
-fn ledger_given(settings: &Settings) -> Option<PathBuf> {
-    settings.ledger.place.clone().filter(|_| !settings.sandbox || settings.ledger.typed)
-}
-
-/// The ledger, turned to the portal; none where there is none yet.
-fn look(settings: &Settings, origin: &Origin) -> Result<Option<Ledger>, anyhow::Error> {
-    let path = match ledger::place(settings.ledger.place.as_deref()) {
-        Ok(path) => path,
-        // Without a ledger there is nothing to look up; a run would say that it needs one.
-        Err(_) if !settings.ledger.must_exist => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    if !path.exists() && !settings.ledger.must_exist {
-        return Ok(None);
-    }
-    let mut ledger = Ledger::look(&path)?;
-    if settings.ledger.must_exist {
-        ledger.require_runs()?;
-    }
-    ledger.look_at(origin, &settings.ledger.formerly)?;
-    Ok(Some(ledger))
-}
-
-fn open_ledger(
-    settings: &Settings,
-    given: Option<&Path>,
-    telling: &mut Telling<'_>,
-) -> Result<(Option<Lock>, Ledger), anyhow::Error> {
-    if settings.sandbox && given.is_none() {
-        return Ok((None, Ledger::temporary()?));
-    }
-    let path = ledger::place(given)?;
-    if settings.ledger.must_exist && !path.exists() {
-        return Err(LedgerError::Missing(path).into());
-    }
-    let purpose = match settings.mail {
-        Mail::Congratulation => format!("run {}", settings.source),
-        Mail::Invitation => format!("invite {}", settings.source),
-    };
-    let lock = Lock::wait_for(&path, &purpose, settings.ledger.wait_for, |text| (telling.say)(text))?;
-    let ledger = Ledger::open(&lock, settings.ledger.must_exist)?;
-    Ok((Some(lock), ledger))
-}
-
-/// Records under another address may be this portal's: then going on would congratulate people twice.
-fn refuse_other_origin(
-    settings: &Settings,
-    roster: &Roster,
-    ledger: &Ledger,
-    origin: &Origin,
-) -> Result<(), anyhow::Error> {
-    let valid = || {
-        let rows = roster.rows().iter().enumerate();
-        rows.filter(|(number, row)| row.state == RowState::Valid && !is_carried(settings, roster, *number))
-    };
-    let mail = settings.mail;
-    let subjects = valid().filter_map(|(_, row)| plan::by_user(row).filter(|_| !needs(mail).by_address));
-    let addresses = valid().filter_map(|(_, row)| plan::by_email(mail, row).filter(|_| needs(mail).by_address));
-    let emails = valid().filter_map(|(_, row)| row.email);
-    let found = ledger.elsewhere(mail, subjects.chain(addresses), emails)?;
-    if let Some(Elsewhere { origin: other, whom, position }) = found {
-        let who = match whom {
-            Whom::Subject(user) if mail == Mail::Congratulation => format!("user {}", UserId::from_bytes(user)),
-            // The ledger has no address, and the roster's cells are read again for nothing else.
-            Whom::Subject(_) | Whom::Email(_) => {
-                let row = valid().filter(|(_, row)| row.email.is_some()).nth(position);
-                format!("the address in row {}", row.map_or(0, |(number, _)| number + 1))
-            }
-        };
-        bail!(
-            "the ledger knows {who} of this roster under {other}, and this run is for {origin}. If that is the \
-             same portal under its earlier address, add --formerly {other}, so that nobody is {} twice; if \
-             it is another portal, add --other-portal. Nothing was sent",
-            match mail {
-                Mail::Congratulation => "congratulated",
-                Mail::Invitation => "invited",
-            }
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ const BLOCK: i64 = 64;
 
 impl Ledger {
     /// Does many look-ups on one view of the file, which is quicker than a view for each.
-    pub fn on_one_view<T>(&self, look: impl FnOnce() -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+    pub(super) fn on_one_view<T>(&self, look: impl FnOnce() -> Result<T, LedgerError>) -> Result<T, LedgerError> {
         if !self.connection.is_autocommit() {
             return look();
         }
