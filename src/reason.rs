@@ -128,6 +128,8 @@ pub enum End {
     Daily,
     /// The portal's own limit of a day.
     PortalsDaily,
+    /// The portal's limit of invitations; what it said.
+    PortalsInvitations(String),
     /// No tenant number to sign with.
     NoTenant,
     /// 401.
@@ -264,6 +266,7 @@ impl fmt::Display for End {
             Self::Limit => f.write_str("--limit was reached"),
             Self::Daily => f.write_str("the daily write limit was reached"),
             Self::PortalsDaily => f.write_str("the portal's daily write limit was reached"),
+            Self::PortalsInvitations(said) => write!(f, "the portal takes no more invitations for now: {said}"),
             Self::NoTenant => {
                 f.write_str("its key could not be signed: the portal does not tell its tenant number (give --tenant)")
             }

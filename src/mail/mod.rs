@@ -76,7 +76,7 @@ pub fn advice(mail: Mail, fault: &Fault, own_key: bool) -> Option<Advice> {
         (Mail::Congratulation, 403, ErrorBody::Envelope { .. }) if own_key => Some(Advice::OwnKey),
         (Mail::Congratulation, 403, ErrorBody::Envelope { .. }) => Some(Advice::Sign),
         _ if fault.by_another() => Some(Advice::LetThrough),
-        (_, 403, ErrorBody::Empty | ErrorBody::Validation | ErrorBody::Other) => Some(Advice::Scope),
+        (_, 403, ErrorBody::Empty | ErrorBody::Validation { .. } | ErrorBody::Other) => Some(Advice::Scope),
         (Mail::Congratulation, 400, _) => Some(Advice::LookAtKey),
         _ => None,
     }

@@ -129,18 +129,34 @@ pub fn error_body(body: &[u8], mask: impl FnOnce(&str) -> String) -> ErrorBody {
         return web_page::read(body, mask).map_or(ErrorBody::Other, |page| ErrorBody::Page { title: page.title });
     };
     match (envelope.error, envelope.response) {
-        (Some(error), _) => {
-            let message = error.message.unwrap_or_default();
-            let end = message.char_indices().map(|(at, _)| at).find(|at| *at > MAX_MESSAGE).unwrap_or(message.len());
-            let message = mask(message.get(..end).unwrap_or_default());
-            ErrorBody::Envelope {
-                message: Shown(message.trim()).to_string(),
-                passing: error.kind.as_deref() == Some("System.InvalidOperationException"),
-            }
-        }
-        (None, Some(response)) if response.get("errors").is_some() => ErrorBody::Validation,
-        (None, _) => ErrorBody::Other,
+        (Some(error), _) => ErrorBody::Envelope {
+            message: shown(&error.message.unwrap_or_default(), mask),
+            passing: error.kind.as_deref() == Some("System.InvalidOperationException"),
+        },
+        (None, Some(response)) => response.get("errors").map_or(ErrorBody::Other, |errors| validation(errors, mask)),
+        (None, None) => ErrorBody::Other,
     }
+}
+
+/// What a portal says, as it may be shown.
+fn shown(said: &str, mask: impl FnOnce(&str) -> String) -> String {
+    let end = said.char_indices().map(|(at, _)| at).find(|at| *at > MAX_MESSAGE).unwrap_or(said.len());
+    Shown(mask(said.get(..end).unwrap_or_default()).trim()).to_string()
+}
+
+/// What is said of which member: lists of texts by name.
+fn validation(errors: &serde_json::Value, mask: impl FnOnce(&str) -> String) -> ErrorBody {
+    let mut said: Vec<String> = Vec::new();
+    let mut of_invitations = false;
+    for (name, texts) in errors.as_object().into_iter().flatten() {
+        of_invitations |= name.eq_ignore_ascii_case("Invitations");
+        let texts = texts.as_array().map_or(std::slice::from_ref(texts), Vec::as_slice);
+        let texts: Vec<&str> = texts.iter().filter_map(serde_json::Value::as_str).collect();
+        // What is wrong with the body as a whole stands under no name.
+        let colon = if name.is_empty() || texts.is_empty() { "" } else { ": " };
+        said.push(format!("{name}{colon}{}", texts.join(" ")));
+    }
+    ErrorBody::Validation { said: shown(&said.join("; "), mask), of_invitations }
 }
 
 #[cfg(test)]
@@ -205,7 +221,18 @@ mod tests {
         );
         assert_eq!(body("502 Bad Gateway"), ErrorBody::Other);
         assert_eq!(body(r#"{"type":"x","title":"y","status":403}"#), ErrorBody::Other);
-        assert_eq!(body(r#"{"response":{"errors":{}},"status":1}"#), ErrorBody::Validation);
+        let validation = |said: &str, of_invitations| ErrorBody::Validation { said: said.to_owned(), of_invitations };
+        assert_eq!(body(r#"{"response":{"errors":{}},"status":1}"#), validation("", false));
+        for (errors, said, of_invitations) in [
+            (r#"{"Culture":["Not valid.","Too\u001b[1m long."]}"#, "Culture: Not valid. Too\\u{1b}[1m long.", false),
+            (r#"{"":["A body is needed."],"Count":[17],"Type":"No."}"#, "A body is needed.; Count; Type: No.", false),
+            (r#"{"Invitations":["The limit is 5."]}"#, "Invitations: The limit is 5.", true),
+            (r#"{"Invitations[0].Email":["No address."]}"#, "Invitations[0].Email: No address.", false),
+            (r#"["Invitations"]"#, "", false),
+        ] {
+            let answer = format!(r#"{{"response":{{"errors":{errors}}},"status":1}}"#);
+            assert_eq!(body(&answer), validation(said, of_invitations), "{errors}");
+        }
         assert_eq!(
             body(r#"{"error":{"message":"No\u001b[1m","type":"System.InvalidOperationException","stack":"x"}}"#),
             ErrorBody::Envelope { message: "No\\u{1b}[1m".to_owned(), passing: true }

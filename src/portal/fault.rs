@@ -61,8 +61,14 @@ pub enum ErrorBody {
         /// Whether the portal calls it an "invalid operation", which may pass.
         passing: bool,
     },
-    /// The validation envelope: a parameter could not be read.
-    Validation,
+    /// The validation envelope: something that was sent could not be read, or is not taken.
+    Validation {
+        /// What is said of what, masked, made safe to show: `Culture: The field is not valid.`; empty where nothing is.
+        said: String,
+        /// Whether it is said of the invitations themselves: the portal takes no more of them for now
+        /// (`docspace-contract.md` §7.1).
+        of_invitations: bool,
+    },
     /// A web page: a firewall, a proxy, a web server or a login before the portal spoke.
     Page {
         /// Its title, masked, made safe to show; empty where it has none.
@@ -124,6 +130,11 @@ impl Fault {
         }
     }
 
+    /// Whether the portal takes no more invitations for now, as its owner set it (`docspace-contract.md` §7.1).
+    pub fn is_limit_of_invitations(&self) -> bool {
+        matches!(self, Self::Answered { status: 400, body: ErrorBody::Validation { of_invitations: true, .. } })
+    }
+
     /// What a request's end means for the limits: `None` is an answer as it should be.
     pub fn for_the_limits(fault: Option<&Self>) -> pace::Ending {
         match fault {
@@ -141,6 +152,7 @@ impl Fault {
         if let Self::Answered {
             body:
                 ErrorBody::Envelope { message: said, .. }
+                | ErrorBody::Validation { said, .. }
                 | ErrorBody::Page { title: said }
                 | ErrorBody::Challenge { wants: said },
             ..
@@ -190,7 +202,8 @@ impl fmt::Display for Fault {
                         " and wants a login of its own ({wants}), as a web server or a proxy before a portal does, and not \
                          the portal"
                     ),
-                    (_, ErrorBody::Validation) => f.write_str(" (it could not read a parameter)"),
+                    (_, ErrorBody::Validation { said, .. }) if !said.is_empty() => write!(f, " (\"{said}\")"),
+                    (_, ErrorBody::Validation { .. }) => f.write_str(" (it could not read a parameter)"),
                     _ => Ok(()),
                 }
             }
@@ -266,8 +279,13 @@ mod tests {
             (answered(403, envelope("")), "the portal answered 403", Some(403)),
             (answered(404, ErrorBody::Empty), "the portal answered 404", Some(404)),
             (
-                answered(400, ErrorBody::Validation),
+                answered(400, ErrorBody::Validation { said: String::new(), of_invitations: false }),
                 "the portal answered 400 (it could not read a parameter)",
+                Some(400),
+            ),
+            (
+                answered(400, ErrorBody::Validation { said: "Culture: Not valid.".into(), of_invitations: false }),
+                "the portal answered 400 (\"Culture: Not valid.\")",
                 Some(400),
             ),
             (answered(503, envelope("Soon")), "the portal answered 503 (\"Soon\")", Some(503)),

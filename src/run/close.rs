@@ -32,7 +32,7 @@ pub(super) fn exit(
     });
     let closed = job.closed().map(|closed| match closed {
         Closed::RefusedAlike(_) | Closed::NoTenant(_) => Exit::Portal,
-        Closed::Limit | Closed::Daily | Closed::PortalsDaily(_) => Exit::Early,
+        Closed::Limit | Closed::Daily | Closed::PortalsDaily(_) | Closed::PortalsInvitations(_) => Exit::Early,
     });
     let bad = fail_on.outcomes.iter().any(|outcome| job.tally().count(*outcome) > 0)
         || (fail_on.no_link && job.rows_without_link() > 0)
@@ -161,6 +161,11 @@ fn stopped(closing: &Closing<'_, '_>) -> Option<String> {
             let at = wait.and_then(|wait| closing.ended_at.checked_add(wait).ok());
             Some(format!("Stopped, since the portal says that its daily write limit is reached. {}", again_from(at)))
         }
+        Some(Closed::PortalsInvitations(said)) => Some(format!(
+            "Stopped, since the portal takes no more invitations for now: {said}. Its owner set that limit, mostly for a \
+             day. {}",
+            again_from(None)
+        )),
         None => job
             .all_refused()
             .map(|manner| format!("Every {noun} was refused alike. {}", refused_alike(manner, closing))),

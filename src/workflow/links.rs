@@ -187,7 +187,11 @@ mod tests {
         for (status, body, why) in [
             (403, envelope, "the portal refuses User links to this key"),
             (403, ErrorBody::Empty, "the portal answered 403"),
-            (400, ErrorBody::Validation, "the portal does not know the employee type User"),
+            (
+                400,
+                ErrorBody::Validation { said: String::new(), of_invitations: false },
+                "the portal does not know the employee type User",
+            ),
             (500, ErrorBody::Other, "the portal answered 500"),
         ] {
             let mut links = Links::default();

@@ -112,6 +112,8 @@ pub enum Closed {
     Daily,
     /// The portal itself says that the day's writes are used up; it takes more after this time.
     PortalsDaily(Option<Duration>),
+    /// The portal takes no more invitations for now, as its owner set it; what it said.
+    PortalsInvitations(String),
     /// Keys are to be signed, and the portal does not tell its tenant number.
     NoTenant(String),
 }

@@ -180,7 +180,7 @@ impl Job<'_> {
             &fault,
             Fault::Answered {
                 status: 403 | 404,
-                body: ErrorBody::Empty | ErrorBody::Other | ErrorBody::Validation | ErrorBody::Page { .. },
+                body: ErrorBody::Empty | ErrorBody::Other | ErrorBody::Validation { .. } | ErrorBody::Page { .. },
             } | Fault::Answered { status: 500..=599, .. }
                 | Fault::Unreadable(_)
         );

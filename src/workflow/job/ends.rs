@@ -21,6 +21,7 @@ impl Job<'_> {
             Some(Closed::Daily) => reason::End::Daily,
             Some(Closed::NoTenant(_)) => reason::End::NoTenant,
             Some(Closed::PortalsDaily(_)) => reason::End::PortalsDaily,
+            Some(Closed::PortalsInvitations(said)) => reason::End::PortalsInvitations(said.clone()),
             None => reason::End::Early,
         })
     }

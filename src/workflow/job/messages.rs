@@ -2,7 +2,7 @@
 
 use super::{Job, Stage, mood::Mood};
 use crate::{
-    attempt::{Ending, Held},
+    attempt::{Ending, Held, Mail},
     mail,
     outcome::Outcome,
     plan,
@@ -97,6 +97,13 @@ impl Job<'_> {
         self.mood.doubt.refused();
         self.rows.count_attempt(row);
         self.outbox.counted += 1;
+        if self.policy.mail == Mail::Invitation && fault.is_limit_of_invitations() {
+            // It is about the day, not about this person.
+            let why = fault.to_string();
+            self.close(Closed::PortalsInvitations(why.clone()));
+            self.rows.settle_for(row, Outcome::NotAttempted, self.closed_reason(), stamp);
+            return Ending::NoEffect { counted: true, why };
+        }
         let own_key = self.rows.row_mut(row).own_key;
         let next = mail::advice(self.policy.mail, fault, own_key);
         let reason = Reason::Refused { said: fault.to_string(), next };

@@ -135,7 +135,12 @@ fn each_rejection_says_what_to_do_and_is_counted_unless_the_key_was_refused() {
     for (status, body, what_to_do, counted) in [
         (403, envelope, "signed keys", true),
         (403, ErrorBody::Empty, "*:write", true),
-        (400, ErrorBody::Validation, "look at the congratulation key", true),
+        (
+            400,
+            ErrorBody::Validation { said: String::new(), of_invitations: true },
+            "look at the congratulation key",
+            true,
+        ),
         (402, ErrorBody::Empty, "unpaid", true),
         (401, ErrorBody::Empty, "the portal answered 401", false),
         (404, ErrorBody::Empty, "the portal answered 404", true),
