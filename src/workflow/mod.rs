@@ -92,6 +92,13 @@ pub enum Call {
     Tenant,
 }
 
+impl Call {
+    /// Whether it is about one row's user alone.
+    pub(crate) fn is_about_a_row(self) -> bool {
+        matches!(self, Self::Account(_) | Self::Person(_))
+    }
+}
+
 /// Rows whose mail leaves in one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {

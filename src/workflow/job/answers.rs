@@ -16,12 +16,17 @@ impl Job<'_> {
     /// The portal answered a question, or not. Returns whether it is asked again.
     fn read_ended<T>(&mut self, call: Call, tries: u32, result: &Result<T, Fault>, stamp: Stamp) -> bool {
         self.questions.in_flight = self.questions.in_flight.saturating_sub(1);
-        self.mood.doubt.asked(result.is_ok());
-        let Err(fault) = result else {
+        // That the portal has nobody by this id or address is its answer, too, where the call itself says so.
+        let nobody = matches!(result, Err(Fault::Answered { status: 404, body: ErrorBody::Envelope { .. } }) if call.is_about_a_row());
+        self.mood.doubt.asked(result.is_ok() || nobody);
+        if result.is_ok() || nobody {
             self.mood.did_well();
             self.portal_spoke(stamp);
+        }
+        let Err(fault) = result else { return false };
+        if nobody {
             return false;
-        };
+        }
         if let Some(halt) = Mood::ends_with(fault) {
             self.mood.answered();
             self.halt(halt);
