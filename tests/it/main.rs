@@ -12,6 +12,7 @@ mod exit_statuses;
 mod files;
 mod hostile;
 mod invariants;
+mod invite;
 mod ledger;
 mod limits;
 mod messages;
