@@ -96,7 +96,7 @@ fn json(number: usize, problem: &Problem, record: &Record, columns: &Columns) ->
     serde_json::json!({
         "row": number + 1,
         "line": problem.at.unwrap_or(record.line),
-        "column": name,
+        "column": name.map(|name| Shown(name).to_string()),
         "cell": problem.column.map(|column| Shown(record.cell(column)).to_string()),
         "message": problem.what,
         "help": problem.help,
