@@ -1,4 +1,4 @@
-//! One request after another at the portal's pace, for the commands that are no run: `doctor`, `export`.
+//! One question after another at the portal's pace, for `export`.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -18,7 +18,7 @@ pub struct Everybody {
     pub unreadable: usize,
 }
 
-/// Makes requests one by one.
+/// Asks one by one.
 #[derive(Debug)]
 pub struct Inquiry {
     pace: Pace,
@@ -56,10 +56,11 @@ impl Inquiry {
         }
     }
 
-    /// The whole listing, or those of it who are wanted. A page that brings nobody new is an error: such a listing has no
-    /// end.
+    /// The whole listing, or those of it who are wanted; less than the whole of it is an error. So is a page that brings
+    /// nobody new, and a total that grows and grows: such a listing has no end.
     pub async fn everybody(&mut self, portal: &Portal, wanted: Wanted) -> Result<Everybody, Fault> {
         let (mut found, mut seen, mut start) = (Everybody::default(), HashSet::new(), 0);
+        let mut at_most = None;
         loop {
             let page = self.ask(async || portal.page(start, wanted).await).await?;
             let readable = page.people.len();
@@ -70,14 +71,20 @@ impl Inquiry {
             if readable == 0 && page.entries > 0 {
                 return Err(Fault::Unreadable("none of the entries of the listing is a user"));
             }
+            if page.entries > 0 && found.people.len() == known {
+                return Err(Fault::Unreadable("its listing repeats itself: a page of it brought nobody new"));
+            }
             if start >= page.total {
                 return Ok(found);
             }
             if page.entries == 0 {
-                return Err(Fault::Unreadable("its listing ends before all of those whom it counts"));
+                return Err(Fault::Unreadable("its listing ends before as many users as it says there are"));
             }
-            if found.people.len() == known {
-                return Err(Fault::Unreadable("its listing repeats itself: a page of it brought nobody new"));
+            // Some join meanwhile, but not all the time.
+            if start > *at_most.get_or_insert(page.total.saturating_mul(2).saturating_add(1000)) {
+                return Err(Fault::Unreadable(
+                    "its listing has no end: however much is read, there is said to be more",
+                ));
             }
         }
     }

@@ -25,9 +25,9 @@ enum State {
     Unasked,
     /// The first page is on its way; nothing is known before it is there.
     Asking,
-    /// The portal has so many users; pages from here on were not asked for. A total that grows without end is believed up
-    /// to a bound.
-    Paging { total: u64, at_most: u64, next: u64, in_flight: u32 },
+    /// The portal has so many users, and shows so many on a page; pages from here on were not asked for. A total that
+    /// grows without end is believed up to a bound.
+    Paging { total: u64, at_most: u64, page: u64, next: u64, in_flight: u32 },
     /// What is open is asked for one by one.
     OneByOne,
 }
@@ -66,8 +66,8 @@ impl Survey {
             State::Unasked if open < self.pages_from => self.state = State::OneByOne,
             State::Unasked => return Advice::Page(0),
             State::Asking => return Advice::Wait,
-            State::Paging { total, next, in_flight, .. } => {
-                let left = total.saturating_sub(*next).div_ceil(u64::from(PAGE_SIZE));
+            State::Paging { total, page, next, in_flight, .. } => {
+                let left = total.saturating_sub(*next).div_ceil(*page);
                 if left > 0 && open > left {
                     return Advice::Page(*next);
                 }
@@ -85,8 +85,8 @@ impl Survey {
     pub(super) fn asked(&mut self) {
         match &mut self.state {
             State::Unasked => self.state = State::Asking,
-            State::Paging { next, in_flight, .. } => {
-                *next += u64::from(PAGE_SIZE);
+            State::Paging { page, next, in_flight, .. } => {
+                *next += *page;
                 *in_flight += 1;
             }
             State::Asking | State::OneByOne => {}
@@ -97,10 +97,13 @@ impl Survey {
     pub(super) fn came(&mut self, portal_total: u64, entries: usize) {
         match &mut self.state {
             State::Asking => {
+                // Some portals show fewer than were asked for.
+                let page = u64::try_from(entries).unwrap_or(u64::MAX).clamp(1, u64::from(PAGE_SIZE));
                 self.state = State::Paging {
                     total: portal_total,
                     at_most: portal_total.saturating_mul(2).saturating_add(1000),
-                    next: u64::from(PAGE_SIZE),
+                    page,
+                    next: page,
                     in_flight: 0,
                 }
             }
@@ -221,6 +224,23 @@ mod tests {
         survey.asked();
         survey.failed();
         assert_eq!((survey.advise(500), survey.in_flight()), (Advice::OneByOne, 0));
+    }
+
+    #[test]
+    fn pages_are_as_long_as_the_first_one_is() {
+        let mut survey = Survey::new(2);
+        survey.asked();
+        survey.came(260, 50);
+        for start in [50, 100, 150, 200, 250] {
+            assert_eq!(survey.advise(200), Advice::Page(start));
+            survey.asked();
+            survey.came(260, 50);
+        }
+        assert_eq!(survey.advise(200), Advice::OneByOne);
+        let mut survey = Survey::new(2);
+        survey.asked();
+        survey.came(260, 50);
+        assert_eq!(survey.advise(5), Advice::OneByOne, "five pages are no fewer");
     }
 
     #[test]
