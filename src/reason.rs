@@ -95,7 +95,7 @@ pub enum Reason {
     NotSent(String),
     // ---- the run ended first
     /// Why everything ended, or no more was sent.
-    RunEnded(End),
+    RunEnded(Stop),
 }
 
 /// What to do about a refusal.
@@ -117,7 +117,7 @@ pub enum Advice {
 
 /// Why a run ended before a row's turn, as its rows tell it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum End {
+pub enum Stop {
     /// It stopped before this row was there.
     Early,
     /// The first ones were refused all alike.
@@ -258,7 +258,7 @@ impl fmt::Display for Reason {
     }
 }
 
-impl fmt::Display for End {
+impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Early => f.write_str("the run stopped before this row"),

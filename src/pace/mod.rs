@@ -93,7 +93,7 @@ pub struct Permit {
 
 /// How a request ended, as far as the limits are concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
+pub enum RequestEnd {
     /// With an answer.
     Answered,
     /// With a refusal.
@@ -310,27 +310,27 @@ impl Pace {
 
     /// Tells how a request ended.
     #[expect(clippy::needless_pass_by_value, reason = "a permit is given back once")]
-    pub fn settle(&mut self, permit: Permit, ending: Ending, now: Moment) -> Reaction {
+    pub fn settle(&mut self, permit: Permit, ending: RequestEnd, now: Moment) -> Reaction {
         self.advance(now);
         self.out = self.out.saturating_sub(1);
         let (window, guard) = (self.window, self.guard);
         match ending {
-            Ending::Answered => {
+            RequestEnd::Answered => {
                 self.refused_since = None;
                 self.answered.push(Reverse(now + window + guard));
                 self.places(permit.kind).answered(now);
                 Reaction::None
             }
-            Ending::NeverLeft => {
+            RequestEnd::NeverLeft => {
                 self.places(permit.kind).never_left();
                 Reaction::None
             }
-            Ending::GivenUp => {
+            RequestEnd::GivenUp => {
                 self.answered.push(Reverse(now + STUCK_FOR + window + guard));
                 self.places(permit.kind).given_up(now);
                 Reaction::None
             }
-            Ending::Refused(refusal) => self.refused(&permit, &refusal, now),
+            RequestEnd::Refused(refusal) => self.refused(&permit, &refusal, now),
         }
     }
 

@@ -13,7 +13,7 @@ fn at(seconds: u64) -> Moment {
 fn what_got_no_answer_may_still_arrive_and_holds_its_slot_and_place_for_long() {
     let mut pace = pace(1, Duration::from_secs(10));
     let permit = pace.admit(Kind::Write, at(0)).expect("the first");
-    assert_eq!(pace.settle(permit, Ending::GivenUp, at(5)), Reaction::None);
+    assert_eq!(pace.settle(permit, RequestEnd::GivenUp, at(5)), Reaction::None);
     let wait = pace.admit(Kind::Read, at(6)).expect_err("the window is full");
     assert_eq!(wait.why, WaitReason::WindowFull);
     assert!(pace.admit(Kind::Read, at(5 + 60 + 10)).is_err());
@@ -24,7 +24,7 @@ fn what_got_no_answer_may_still_arrive_and_holds_its_slot_and_place_for_long() {
 fn what_never_left_gives_its_slot_back_at_once() {
     let mut pace = pace(1, Duration::from_secs(10));
     let permit = pace.admit(Kind::Write, at(0)).expect("the first");
-    pace.settle(permit, Ending::NeverLeft, at(1));
+    pace.settle(permit, RequestEnd::NeverLeft, at(1));
     assert!(pace.admit(Kind::Write, at(1)).is_ok());
 }
 
@@ -34,7 +34,7 @@ fn a_refusal_by_the_window_has_used_no_slot_and_one_by_a_later_limiter_has() {
         let mut pace = pace(10, Duration::from_secs(10));
         let permit = pace.admit(Kind::Write, at(0)).expect("the first");
         let refusal = Refusal { limiter, limit: None, retry_after: None };
-        let reaction = pace.settle(permit, Ending::Refused(refusal), at(1));
+        let reaction = pace.settle(permit, RequestEnd::Refused(refusal), at(1));
         assert_eq!(pace.pulse().used, used, "{limiter:?}");
         assert_eq!(reaction == Reaction::DailyLimit { retry_after: None }, limiter == Limiter::Daily);
     }
@@ -46,7 +46,7 @@ fn everything_of_the_kind_pauses_for_as_long_as_was_asked() {
     let permits = [(); 3].map(|()| pace.admit(Kind::Write, at(0)).expect("admitted"));
     let refusal = Refusal { limiter: Limiter::Window, limit: None, retry_after: Some(Duration::from_secs(7)) };
     for permit in permits {
-        pace.settle(permit, Ending::Refused(refusal.clone()), at(1));
+        pace.settle(permit, RequestEnd::Refused(refusal.clone()), at(1));
     }
     assert_eq!(pace.admit(Kind::Read, at(7)).expect_err("paused").why, WaitReason::Refused);
     assert!(pace.admit(Kind::Read, at(8)).is_ok());
@@ -57,7 +57,7 @@ fn a_wait_of_hours_or_refusals_without_end_end_the_run() {
     let mut pace = pace(10, Duration::from_secs(10));
     let long = Refusal { limiter: Limiter::Unsaid, limit: None, retry_after: Some(Duration::from_secs(3600)) };
     let permit = pace.admit(Kind::Read, at(0)).expect("admitted");
-    let reaction = pace.settle(permit, Ending::Refused(long), at(1));
+    let reaction = pace.settle(permit, RequestEnd::Refused(long), at(1));
     assert_eq!(reaction, Reaction::TooBusy { come_back_after: Some(Duration::from_secs(3600)) });
     let mut pace = self::pace(1000, Duration::from_secs(10));
     let mut now = at(0);
@@ -66,7 +66,7 @@ fn a_wait_of_hours_or_refusals_without_end_end_the_run() {
         match pace.admit(Kind::Read, now) {
             Ok(permit) => {
                 let refusal = Refusal { limiter: Limiter::Window, limit: None, retry_after: None };
-                reaction = pace.settle(permit, Ending::Refused(refusal), now);
+                reaction = pace.settle(permit, RequestEnd::Refused(refusal), now);
             }
             Err(wait) => now = wait.until.expect("an end"),
         }
@@ -84,7 +84,7 @@ fn the_forecast_counts_windows() {
     assert_eq!(pace.forecast(10, at(0)), Duration::ZERO);
     for _ in 0..9 {
         let permit = pace.admit(Kind::Read, at(0)).expect("admitted");
-        pace.settle(permit, Ending::Answered, at(0));
+        pace.settle(permit, RequestEnd::Answered, at(0));
     }
     assert_eq!(pace.forecast(1, at(1)), Duration::ZERO);
     let first = pace.forecast(2, at(1));
@@ -100,7 +100,7 @@ fn ms(ms: u64) -> Moment {
 fn answered(pace: &mut Pace, count: u32, now: Moment) {
     for _ in 0..count {
         let permit = pace.admit(Kind::Read, now).expect("admitted");
-        pace.settle(permit, Ending::Answered, now);
+        pace.settle(permit, RequestEnd::Answered, now);
     }
 }
 
@@ -111,16 +111,16 @@ fn refusal(limiter: Limiter, limit: Option<u32>, retry_after: Option<u64>) -> Re
 /// A request that leaves now, and is refused in a second.
 fn refuse(pace: &mut Pace, refusal: Refusal, now: Moment) -> Reaction {
     let permit = pace.admit(Kind::Read, now).expect("admitted");
-    pace.settle(permit, Ending::Refused(refusal), now + Duration::from_secs(1))
+    pace.settle(permit, RequestEnd::Refused(refusal), now + Duration::from_secs(1))
 }
 
 /// A window of 100 s has a guard of 65 ms, one of 10 s of 20 ms.
 #[test]
 fn a_slot_comes_back_a_window_and_a_guard_after_its_end_and_not_before() {
     for (ending, back) in [
-        (Ending::Answered, 11_020),
-        (Ending::GivenUp, 71_020),
-        (Ending::Refused(refusal(Limiter::InFlight, None, None)), 11_020),
+        (RequestEnd::Answered, 11_020),
+        (RequestEnd::GivenUp, 71_020),
+        (RequestEnd::Refused(refusal(Limiter::InFlight, None, None)), 11_020),
     ] {
         let mut pace = pace(1, Duration::from_secs(10));
         let permit = pace.admit(Kind::Write, at(0)).expect("the first");
@@ -153,7 +153,7 @@ fn the_pulse_tells_what_is_out_used_and_refused() {
     answered(&mut pace, 5, at(0));
     let _out = [Kind::Read, Kind::Read, Kind::Write].map(|kind| pace.admit(kind, at(0)).expect("admitted"));
     for permit in [(); 2].map(|()| pace.admit(Kind::Write, at(0)).expect("admitted")) {
-        pace.settle(permit, Ending::Refused(refusal(Limiter::Window, None, None)), at(1));
+        pace.settle(permit, RequestEnd::Refused(refusal(Limiter::Window, None, None)), at(1));
     }
     assert_eq!(pace.pulse(), Pulse { used: 8, limit: 100, reads: 2, writes: 1, refusals: 2, shared: true });
 }
@@ -162,13 +162,13 @@ fn the_pulse_tells_what_is_out_used_and_refused() {
 fn a_refusal_in_flight_pauses_its_kind_for_a_moment_or_for_as_long_as_was_asked() {
     let mut pace = pace(100, Duration::from_secs(100));
     let [one, other, last] = [(); 3].map(|()| pace.admit(Kind::Write, at(0)).expect("admitted"));
-    pace.settle(one, Ending::Refused(refusal(Limiter::InFlight, None, None)), at(1));
+    pace.settle(one, RequestEnd::Refused(refusal(Limiter::InFlight, None, None)), at(1));
     let wait = Wait { until: Some(ms(1100)), why: WaitReason::Refused };
     assert_eq!(pace.admit(Kind::Write, at(1)).expect_err("paused"), wait);
     assert!(pace.admit(Kind::Read, at(1)).is_ok(), "questions have places of their own");
-    pace.settle(other, Ending::Refused(refusal(Limiter::InFlight, None, None)), ms(1050));
+    pace.settle(other, RequestEnd::Refused(refusal(Limiter::InFlight, None, None)), ms(1050));
     assert!(pace.admit(Kind::Write, ms(1100)).is_ok(), "one reaction for all that left together");
-    pace.settle(last, Ending::Refused(refusal(Limiter::InFlight, None, Some(5))), ms(1200));
+    pace.settle(last, RequestEnd::Refused(refusal(Limiter::InFlight, None, Some(5))), ms(1200));
     assert_eq!(pace.admit(Kind::Write, ms(1200)).expect_err("paused").until, Some(ms(6200)));
 }
 
@@ -234,18 +234,18 @@ fn requests_that_left_together_are_reacted_to_once() {
     answered(&mut pace, 300, at(0));
     let early = pace.admit(Kind::Read, at(0)).expect("admitted");
     let just_then = pace.admit(Kind::Read, at(1)).expect("admitted");
-    pace.settle(early, Ending::Refused(refusal(Limiter::Window, None, None)), at(1));
+    pace.settle(early, RequestEnd::Refused(refusal(Limiter::Window, None, None)), at(1));
     let share = pace.share();
     let until = pace.admit(Kind::Read, at(1)).expect_err("paused").until;
-    pace.settle(just_then, Ending::Refused(refusal(Limiter::Window, None, None)), at(2));
+    pace.settle(just_then, RequestEnd::Refused(refusal(Limiter::Window, None, None)), at(2));
     assert_eq!((pace.share(), pace.admit(Kind::Read, at(2)).expect_err("paused").until), (share, until));
     // One that says when to come back is heeded all the same; one that left later is another matter.
     let later = pace.admit(Kind::Write, at(4)).expect_err("the window is full").until.expect("an end");
     let one = pace.admit(Kind::Write, later).expect("admitted");
     let other = pace.admit(Kind::Write, later).expect("admitted");
-    pace.settle(one, Ending::Refused(refusal(Limiter::Window, None, None)), later);
+    pace.settle(one, RequestEnd::Refused(refusal(Limiter::Window, None, None)), later);
     assert_ne!(pace.share(), share);
-    pace.settle(other, Ending::Refused(refusal(Limiter::Window, None, Some(30))), later);
+    pace.settle(other, RequestEnd::Refused(refusal(Limiter::Window, None, Some(30))), later);
     assert_eq!(pace.admit(Kind::Write, later).expect_err("paused").until, Some(later + Duration::from_secs(30)));
 }
 
@@ -278,7 +278,7 @@ fn what_is_yielded_is_spread_over_the_window() {
     for _ in 0..6 {
         match pace.admit(Kind::Read, now) {
             Ok(permit) => {
-                let _reaction = pace.settle(permit, Ending::NeverLeft, now);
+                let _reaction = pace.settle(permit, RequestEnd::NeverLeft, now);
             }
             Err(wait) => reasons.push((wait.why, wait.until > Some(now) && wait.until < Some(at(104)))),
         }
@@ -306,7 +306,7 @@ fn time_in_which_everything_paused_does_not_count_as_left_by_others() {
         pace.out += 1;
         pace.places(Kind::Read).take();
         let permit = Permit { kind: Kind::Read, issued: now };
-        pace.settle(permit, Ending::Refused(refusal(Limiter::Window, None, None)), now);
+        pace.settle(permit, RequestEnd::Refused(refusal(Limiter::Window, None, None)), now);
         // 100 in 80 s are 125 in 100 s; in 50 s, 200.
         assert_eq!(pace.share(), share, "{pause}");
     }

@@ -136,13 +136,13 @@ impl Fault {
     }
 
     /// What a request's end means for the limits: `None` is an answer as it should be.
-    pub fn for_the_limits(fault: Option<&Self>) -> pace::Ending {
+    pub fn for_the_limits(fault: Option<&Self>) -> pace::RequestEnd {
         match fault {
-            Some(Self::NotSent { .. }) => pace::Ending::NeverLeft,
-            Some(Self::Lost(_)) => pace::Ending::GivenUp,
-            Some(Self::Refused(refusal)) => pace::Ending::Refused(refusal.clone()),
+            Some(Self::NotSent { .. }) => pace::RequestEnd::NeverLeft,
+            Some(Self::Lost(_)) => pace::RequestEnd::GivenUp,
+            Some(Self::Refused(refusal)) => pace::RequestEnd::Refused(refusal.clone()),
             Some(Self::Answered { .. } | Self::Redirected { .. } | Self::Unreadable(_)) | None => {
-                pace::Ending::Answered
+                pace::RequestEnd::Answered
             }
         }
     }
@@ -325,17 +325,17 @@ mod tests {
     fn the_limits_see_each_end_for_what_it_may_have_cost() {
         let refusal = Refusal { limiter: pace::Limiter::Daily, limit: Some(10_000), retry_after: None };
         for (fault, ending) in [
-            (Fault::NotSent { why: String::new(), for_good: true }, pace::Ending::NeverLeft),
-            (Fault::Lost(Loss::Broke), pace::Ending::GivenUp),
-            (Fault::Lost(Loss::TimedOut), pace::Ending::GivenUp),
-            (Fault::Refused(refusal.clone()), pace::Ending::Refused(refusal)),
-            (answered(500), pace::Ending::Answered),
-            (Fault::Unreadable("it breaks off"), pace::Ending::Answered),
-            (Fault::Redirected { status: 302, host: String::new() }, pace::Ending::Answered),
+            (Fault::NotSent { why: String::new(), for_good: true }, pace::RequestEnd::NeverLeft),
+            (Fault::Lost(Loss::Broke), pace::RequestEnd::GivenUp),
+            (Fault::Lost(Loss::TimedOut), pace::RequestEnd::GivenUp),
+            (Fault::Refused(refusal.clone()), pace::RequestEnd::Refused(refusal)),
+            (answered(500), pace::RequestEnd::Answered),
+            (Fault::Unreadable("it breaks off"), pace::RequestEnd::Answered),
+            (Fault::Redirected { status: 302, host: String::new() }, pace::RequestEnd::Answered),
         ] {
             assert_eq!(Fault::for_the_limits(Some(&fault)), ending, "{fault}");
         }
-        assert_eq!(Fault::for_the_limits(None), pace::Ending::Answered);
+        assert_eq!(Fault::for_the_limits(None), pace::RequestEnd::Answered);
     }
 
     #[test]

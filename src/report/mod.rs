@@ -15,5 +15,5 @@ pub use self::{
     junit::junit,
     page::{About, MOST_ROWS, PageRow, page, page_of},
     summary::{Attention, Reasons, Summary},
-    traffic::{Class, Counts, End, Traffic},
+    traffic::{Class, Counted, Counts, Traffic},
 };

@@ -46,7 +46,7 @@ impl Class {
 
 /// How a request ended, as far as counting goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum Counted {
     /// As it should.
     Done,
     /// Refused by a limiter.
@@ -148,14 +148,14 @@ impl Default for Traffic {
 
 impl Traffic {
     /// Counts a request that left at `left` (since the run's start) and ended after `latency`.
-    pub fn add(&mut self, class: Class, end: End, left: Duration, latency: Duration) {
-        if end == End::NotSent {
+    pub fn add(&mut self, class: Class, end: Counted, left: Duration, latency: Duration) {
+        if end == Counted::NotSent {
             return;
         }
         if let Some(counts) = self.classes.get_mut(class as usize) {
             counts.sent += 1;
-            counts.refused += u64::from(end == End::Refused);
-            counts.failed += u64::from(end == End::Failed);
+            counts.refused += u64::from(end == Counted::Refused);
+            counts.failed += u64::from(end == Counted::Failed);
             counts.latencies.add(latency);
         }
         let mut point = self.point(left);
@@ -205,7 +205,7 @@ mod tests {
     fn latencies_are_told_to_within_a_fifth() {
         let mut traffic = Traffic::default();
         for ms in 1..=1000 {
-            traffic.add(Class::User, End::Done, Duration::ZERO, Duration::from_millis(ms));
+            traffic.add(Class::User, Counted::Done, Duration::ZERO, Duration::from_millis(ms));
         }
         let ms = |share| traffic.class(Class::User).latency(share).expect("some").as_secs_f64() * 1000.0;
         assert!((500.0..600.0).contains(&ms(0.5)), "{}", ms(0.5));
@@ -217,7 +217,7 @@ mod tests {
     fn the_pace_of_a_long_run_is_kept_in_bounded_room() {
         let mut traffic = Traffic::default();
         for second in 0..10_000 {
-            traffic.add(Class::User, End::Done, Duration::from_secs(second), Duration::ZERO);
+            traffic.add(Class::User, Counted::Done, Duration::from_secs(second), Duration::ZERO);
         }
         let (points, step) = traffic.pace();
         assert!(points.len() <= POINTS && step == Duration::from_secs(64));
@@ -227,8 +227,8 @@ mod tests {
     #[test]
     fn what_never_left_is_not_counted() {
         let mut traffic = Traffic::default();
-        traffic.add(Class::Link, End::NotSent, Duration::ZERO, Duration::ZERO);
-        traffic.add(Class::Link, End::Refused, Duration::ZERO, Duration::ZERO);
+        traffic.add(Class::Link, Counted::NotSent, Duration::ZERO, Duration::ZERO);
+        traffic.add(Class::Link, Counted::Refused, Duration::ZERO, Duration::ZERO);
         assert_eq!((traffic.sent(), traffic.refused()), (1, 1));
     }
 }

@@ -180,7 +180,7 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
             match self.pace.admit(Kind::Write, stamp.now) {
                 Ok(permit) => {
                     let Some(letter) = self.job.take_letter(stamp.now) else {
-                        self.pace.settle(permit, pace::Ending::NeverLeft, stamp.now);
+                        self.pace.settle(permit, pace::RequestEnd::NeverLeft, stamp.now);
                         break;
                     };
                     reservation.left += 1;
@@ -282,7 +282,7 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
             }
             Landing::Intents(letters, Err(error)) => {
                 for (letter, permit) in letters {
-                    self.pace.settle(permit, pace::Ending::NeverLeft, stamp.now);
+                    self.pace.settle(permit, pace::RequestEnd::NeverLeft, stamp.now);
                     for row in letter.rows {
                         self.job.intent_lost(row, &error.to_string(), stamp);
                     }
@@ -328,7 +328,7 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
             }
         }
         if open.is_empty() {
-            self.pace.settle(permit, pace::Ending::NeverLeft, stamp.now);
+            self.pace.settle(permit, pace::RequestEnd::NeverLeft, stamp.now);
             return;
         }
         letter.rows.extend(open.iter().map(|(row, _)| *row));

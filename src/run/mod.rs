@@ -40,7 +40,7 @@ use crate::{
     roster::Roster,
     settings::Settings,
     signals::{Signal, Signals},
-    workflow::{Closed, Halt, Job, Policy, Wait},
+    workflow::{Closed, Halt, Job, Patience, Policy},
 };
 
 /// What became of a run.
@@ -201,7 +201,7 @@ fn policy(settings: &Settings, daily_left: u64, seed: u64) -> Policy {
         outage: settings.trouble.outage,
         limit: sending.limit,
         daily_left,
-        wait: settings.trouble.wait.map(|at_most| Wait { at_most, poll: settings.trouble.poll }),
+        wait: settings.trouble.wait.map(|at_most| Patience { at_most, poll: settings.trouble.poll }),
         refresh: settings.selection.refresh,
         needs_tenant: sending.sign_with.is_some() && sending.tenant.is_none(),
         seed,

@@ -10,7 +10,7 @@ use crate::{
     outcome::{Outcome, RowEnd},
     pace::{Moment, Pace, Rate, Wait, WaitReason},
     portal::Fault,
-    report::{Class, End, Event, Events, Traffic},
+    report::{Class, Counted, Event, Events, Traffic},
     workflow::{Job, Stamp},
 };
 
@@ -157,14 +157,14 @@ impl<'a> Observer<'a> {
     pub(crate) fn request(&mut self, class: Class, left: Moment, fault: Option<&Fault>, stamp: Stamp) {
         let latency = stamp.now.saturating_since(left);
         let end = match fault {
-            None => End::Done,
-            Some(Fault::Refused(_)) => End::Refused,
-            Some(Fault::NotSent { .. }) => End::NotSent,
+            None => Counted::Done,
+            Some(Fault::Refused(_)) => Counted::Refused,
+            Some(Fault::NotSent { .. }) => Counted::NotSent,
             Some(Fault::Lost(_) | Fault::Answered { .. } | Fault::Redirected { .. } | Fault::Unreadable(_)) => {
-                End::Failed
+                Counted::Failed
             }
         };
-        if let (End::Refused, Some(events)) = (end, &mut self.events) {
+        if let (Counted::Refused, Some(events)) = (end, &mut self.events) {
             events.tell(&Event::Refused { class }, stamp.wall);
         }
         self.traffic.add(class, end, left.since_start(), latency);

@@ -50,7 +50,7 @@ pub struct Policy {
     /// So many writes are left of the day's, and when the first of them is free again.
     pub daily_left: u64,
     /// Keep checking users who are not active yet, for so long and so often.
-    pub wait: Option<Wait>,
+    pub wait: Option<Patience>,
     /// Ask for the status of settled rows too.
     pub refresh: bool,
     /// Whether the portal's tenant number is needed for signing, and not known yet.
@@ -61,7 +61,7 @@ pub struct Policy {
 
 /// How long and how often to look for users who are not active yet.
 #[derive(Debug, Clone, Copy)]
-pub struct Wait {
+pub struct Patience {
     /// From the start of the run.
     pub at_most: Duration,
     /// Between two looks.

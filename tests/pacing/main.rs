@@ -10,7 +10,7 @@ mod portal;
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
-use onboard::pace::{Ending, Kind, Limits, Moment, Pace, Rate, RecentUse};
+use onboard::pace::{Kind, Limits, Moment, Pace, Rate, RecentUse, RequestEnd};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -94,7 +94,7 @@ async fn send(
             biased;
             Some((permit, ending)) = flights.next() => {
                 match &ending {
-                    Ending::Refused(_) => { came.refused += 1; again += 1; }
+                    RequestEnd::Refused(_) => { came.refused += 1; again += 1; }
                     _ => came.accepted += 1,
                 }
                 pace.settle(permit, ending, moment());
@@ -270,7 +270,7 @@ async fn competitor(portal: &ModelPortal, every: Duration, until: Duration) -> (
         sent += 1;
         loop {
             tokio::select! {
-                Some(ending) = flights.next() => refused += usize::from(ending != Ending::Answered),
+                Some(ending) = flights.next() => refused += usize::from(ending != RequestEnd::Answered),
                 () = sleep_until(tick) => break,
             }
         }

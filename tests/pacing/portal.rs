@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, collections::VecDeque, time::Duration};
 
-use onboard::pace::{Ending, Limiter, Refusal};
+use onboard::pace::{Limiter, Refusal, RequestEnd};
 use tokio::time::{Instant, sleep};
 
 /// What a model portal admits.
@@ -45,14 +45,14 @@ impl ModelPortal {
     }
 
     /// One request, from its leaving to its answer.
-    pub(crate) async fn request(&self, way: Way) -> Ending {
+    pub(crate) async fn request(&self, way: Way) -> RequestEnd {
         sleep(way.there).await;
         let verdict = self.arrive();
         sleep(way.back).await;
         verdict
     }
 
-    fn arrive(&self) -> Ending {
+    fn arrive(&self) -> RequestEnd {
         let now = Instant::now();
         let ms = now.duration_since(self.start).as_millis();
         let window = self.terms.window.as_millis();
@@ -63,14 +63,18 @@ impl ModelPortal {
         if seen.log.len() >= self.terms.limit {
             seen.refused += 1;
             let limit = u32::try_from(self.terms.limit).ok();
-            return Ending::Refused(Refusal { limiter: Limiter::Window, limit, retry_after: self.terms.retry_after });
+            return RequestEnd::Refused(Refusal {
+                limiter: Limiter::Window,
+                limit,
+                retry_after: self.terms.retry_after,
+            });
         }
         seen.log.push_back(ms);
         // Places whose answer left, and whose moment after it is over, are free.
         seen.in_flight.retain(|free_at| free_at.is_none_or(|free_at| free_at > now));
         if seen.in_flight.len() >= self.terms.places as usize {
             seen.refused += 1;
-            return Ending::Refused(Refusal {
+            return RequestEnd::Refused(Refusal {
                 limiter: Limiter::InFlight,
                 limit: Some(self.terms.places),
                 retry_after: None,
@@ -79,14 +83,14 @@ impl ModelPortal {
         // The answer leaves at once here; the time in the portal is part of the way there.
         seen.in_flight.push(Some(now + self.terms.release_lag));
         seen.accepted += 1;
-        Ending::Answered
+        RequestEnd::Answered
     }
 
     /// A request that holds its place from its arrival to its answer's leaving.
-    pub(crate) async fn request_held(&self, way: Way, inside: Duration) -> Ending {
+    pub(crate) async fn request_held(&self, way: Way, inside: Duration) -> RequestEnd {
         sleep(way.there).await;
         let verdict = self.arrive();
-        if verdict == Ending::Answered {
+        if verdict == RequestEnd::Answered {
             // Taken for as long as it is worked on.
             let freed = Instant::now() + inside + self.terms.release_lag;
             if let Some(last) = self.seen.borrow_mut().in_flight.last_mut() {

@@ -16,13 +16,13 @@ impl Job<'_> {
 
     pub(super) fn closed_reason(&self) -> Reason {
         Reason::RunEnded(match &self.mood.closed {
-            Some(Closed::RefusedAlike(_)) => reason::End::RefusedAlike(self.policy.mail),
-            Some(Closed::Limit) => reason::End::Limit,
-            Some(Closed::Daily) => reason::End::Daily,
-            Some(Closed::NoTenant(_)) => reason::End::NoTenant,
-            Some(Closed::PortalsDaily(_)) => reason::End::PortalsDaily,
-            Some(Closed::PortalsInvitations(said)) => reason::End::PortalsInvitations(said.clone()),
-            None => reason::End::Early,
+            Some(Closed::RefusedAlike(_)) => reason::Stop::RefusedAlike(self.policy.mail),
+            Some(Closed::Limit) => reason::Stop::Limit,
+            Some(Closed::Daily) => reason::Stop::Daily,
+            Some(Closed::NoTenant(_)) => reason::Stop::NoTenant,
+            Some(Closed::PortalsDaily(_)) => reason::Stop::PortalsDaily,
+            Some(Closed::PortalsInvitations(said)) => reason::Stop::PortalsInvitations(said.clone()),
+            None => reason::Stop::Early,
         })
     }
 
@@ -79,21 +79,21 @@ impl Job<'_> {
         self.questions.links.conclude();
     }
 
-    fn end_by(&self, halt: &Halt) -> reason::End {
+    fn end_by(&self, halt: &Halt) -> reason::Stop {
         match halt {
-            Halt::KeyRefused => reason::End::KeyRefused,
-            Halt::Unpaid => reason::End::Unpaid,
-            Halt::Forbidden(fault) if fault.by_another() => reason::End::NotReached(fault.to_string()),
-            Halt::Forbidden(fault) => reason::End::RefusedEverything(fault.to_string()),
-            Halt::Failing(fault) => reason::End::FailsAtEverything(fault.to_string()),
-            Halt::NoPortal => reason::End::NoPortal,
-            Halt::NotAPortal { .. } => reason::End::NotAPortal,
-            Halt::Redirected { host } => reason::End::SentElsewhere(host.clone()),
-            Halt::Unreachable(unreachable) => reason::End::Unreachable(unreachable.why.clone()),
-            Halt::TooBusy { .. } => reason::End::TooBusy,
-            Halt::InDoubt { .. } => reason::End::InDoubt(self.policy.mail),
-            Halt::Stopped => reason::End::Stopped,
-            Halt::Storage(_) => reason::End::Storage,
+            Halt::KeyRefused => reason::Stop::KeyRefused,
+            Halt::Unpaid => reason::Stop::Unpaid,
+            Halt::Forbidden(fault) if fault.by_another() => reason::Stop::NotReached(fault.to_string()),
+            Halt::Forbidden(fault) => reason::Stop::RefusedEverything(fault.to_string()),
+            Halt::Failing(fault) => reason::Stop::FailsAtEverything(fault.to_string()),
+            Halt::NoPortal => reason::Stop::NoPortal,
+            Halt::NotAPortal { .. } => reason::Stop::NotAPortal,
+            Halt::Redirected { host } => reason::Stop::SentElsewhere(host.clone()),
+            Halt::Unreachable(unreachable) => reason::Stop::Unreachable(unreachable.why.clone()),
+            Halt::TooBusy { .. } => reason::Stop::TooBusy,
+            Halt::InDoubt { .. } => reason::Stop::InDoubt(self.policy.mail),
+            Halt::Stopped => reason::Stop::Stopped,
+            Halt::Storage(_) => reason::Stop::Storage,
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) enum Stage {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Row {
+pub(super) struct Slot {
     pub(super) stage: Stage,
     /// What the ledger says, for a row whose status is asked all the same.
     pub(super) preset: Option<Outcome>,
@@ -51,7 +51,7 @@ pub(super) struct Row {
 pub(super) struct Rows<'r> {
     roster: &'r [roster::Row],
     mail: Mail,
-    all: Vec<Row>,
+    all: Vec<Slot>,
     by_user: Leaders,
     by_email: Leaders,
     resolved: HashMap<u32, UserId>,
@@ -69,7 +69,7 @@ pub(super) struct Rows<'r> {
 impl<'r> Rows<'r> {
     /// Rows as the plan has them. What the ledger holds is settled, unless it is `looked_at` all the same.
     pub(super) fn new(roster: &'r [roster::Row], plan: Plan, looked_at: bool, stamp: Stamp) -> Self {
-        let blank = Row {
+        let blank = Slot {
             stage: Stage::Due,
             preset: None,
             active: None,
@@ -151,11 +151,11 @@ impl<'r> Rows<'r> {
     }
 
     #[expect(clippy::indexing_slicing, reason = "row numbers come from this very roster")]
-    pub(super) fn row_mut(&mut self, row: u32) -> &mut Row {
+    pub(super) fn row_mut(&mut self, row: u32) -> &mut Slot {
         &mut self.all[row as usize]
     }
 
-    pub(super) fn get(&self, row: u32) -> Option<&Row> {
+    pub(super) fn get(&self, row: u32) -> Option<&Slot> {
         self.all.get(row as usize)
     }
 

@@ -392,7 +392,7 @@ fn no_further_status_is_asked_while_enough_rows_are_ready() {
 
 #[test]
 fn users_are_looked_at_again_every_so_often_for_so_long() {
-    let wait = Wait { at_most: Duration::from_secs(100), poll: Duration::from_secs(30) };
+    let wait = Patience { at_most: Duration::from_secs(100), poll: Duration::from_secs(30) };
     let rows = rows(3);
     let mut job = one_by_one(&rows, Policy { wait: Some(wait), ..POLICY });
     assert_eq!((job.wake(), job.waiting()), (None, None), "nobody is waited for");
@@ -438,7 +438,7 @@ fn users_are_looked_at_again_every_so_often_for_so_long() {
 
 #[test]
 fn nobody_is_waited_for_when_the_time_is_over_or_nothing_more_is_sent() {
-    let wait = Wait { at_most: Duration::from_secs(100), poll: Duration::from_secs(30) };
+    let wait = Patience { at_most: Duration::from_secs(100), poll: Duration::from_secs(30) };
     let policy = Policy { wait: Some(wait), ..POLICY };
     let rows = rows(3);
     let mut job = one_by_one(&rows, policy);

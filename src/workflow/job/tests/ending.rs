@@ -107,7 +107,7 @@ fn rows_that_cannot_be_used_cost_nothing_and_duplicates_only_their_link() {
 
 #[test]
 fn a_run_that_ends_early_leaves_every_row_with_its_outcome() {
-    let wait = Wait { at_most: Duration::from_secs(100), poll: Duration::from_secs(30) };
+    let wait = Patience { at_most: Duration::from_secs(100), poll: Duration::from_secs(30) };
     let rows = rows(5);
     let mut job = one_by_one(&rows, Policy { wait: Some(wait), ..POLICY });
     for row in 0..4 {

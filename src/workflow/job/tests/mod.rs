@@ -12,7 +12,7 @@ use crate::{
     portal::{ErrorBody, Fault, InviteLink, LinkAnswer, Loss, Page, Person, PersonStatus},
     roster::RowState,
     user::EmployeeType,
-    workflow::{Call, Closed, Wait},
+    workflow::{Call, Closed, Patience},
 };
 
 mod addresses;
