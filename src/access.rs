@@ -3,6 +3,7 @@
 use std::{net::IpAddr, path::Path};
 
 use crate::{
+    display::shown_path,
     origin::{PortalAddress, ProxyAddress, ProxyError},
     portal::{Access, AccessError, Portal},
     secret::{Secret, SecretError, readable_by_others},
@@ -96,7 +97,7 @@ pub fn warn_if_readable(what: &str, path: &Path) -> Option<String> {
     if std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| !folder.is_empty() && path.starts_with(folder)) {
         return None;
     }
-    let shown = path.display();
+    let shown = shown_path(path);
     Some(format!(
         "others can read the {what} in {shown} (its mode is {mode:03o}); make it yours alone: chmod 600 {shown}"
     ))

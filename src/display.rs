@@ -1,7 +1,7 @@
 //! The one way in which text from outside (a portal, a roster, a path) reaches a terminal, a log or a `detail`:
 //! one line, printable, bounded.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 /// The longest text from outside that is shown whole, in characters.
 pub const MAX_SHOWN: usize = 200;
@@ -37,6 +37,12 @@ pub fn is_plain(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}');
     let private = matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}');
     !c.is_control() && !format_class && !private
+}
+
+/// A path for people: as [`Shown`], but whole, since they go there.
+pub fn shown_path(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    text.chars().map(|c| if is_plain(c) { c.to_string() } else { format!("\\u{{{:x}}}", u32::from(c)) }).collect()
 }
 
 /// A number with its thousands apart: `1,212`.

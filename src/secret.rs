@@ -14,6 +14,8 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
 use sha2::{Digest, Sha256};
 
+use crate::display::shown_path;
+
 /// The longest secret that is taken, in bytes: a portal's header buffer is 8 KiB.
 const MAX_BYTES: usize = 4096;
 /// Any run of this many characters of a secret is masked where it turns up.
@@ -31,7 +33,7 @@ pub struct Secret(SecretString);
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file could not be read.
-    #[error("cannot read the {what} from {}: {source}", path.display())]
+    #[error("cannot read the {what} from {}: {source}", shown_path(path))]
     Unreadable {
         /// What was looked for.
         what: &'static str,

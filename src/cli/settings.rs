@@ -14,7 +14,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, builder::Resettable, pars
 
 use super::Cli;
 use crate::{
-    display::Shown,
+    display::{Shown, shown_path},
     home::{self, NoHome},
     secret::masked_value,
 };
@@ -54,7 +54,7 @@ impl fmt::Display for Provenance {
         match self {
             Self::CommandLine => f.write_str("command line"),
             Self::Environment(variable) => write!(f, "environment ({variable})"),
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File(path) => f.write_str(&shown_path(path)),
             Self::Default => f.write_str("default"),
         }
     }
@@ -64,7 +64,7 @@ impl fmt::Display for Provenance {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// It cannot be read.
-    #[error("cannot read the settings file {}: {source}", path.display())]
+    #[error("cannot read the settings file {}: {source}", shown_path(path))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -72,7 +72,7 @@ pub enum SettingsError {
         source: std::io::Error,
     },
     /// It is no TOML. The text of the line is not shown: it may hold a secret.
-    #[error("the settings file {} is not valid TOML at line {line}: {why}", path.display())]
+    #[error("the settings file {} is not valid TOML at line {line}: {why}", shown_path(path))]
     NotToml {
         /// The file.
         path: PathBuf,
@@ -82,7 +82,7 @@ pub enum SettingsError {
         why: String,
     },
     /// A setting that does not exist.
-    #[error("the settings file {} has an unknown setting `{key}`{}", path.display(), suggestion.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    #[error("the settings file {} has an unknown setting `{key}`{}", shown_path(path), suggestion.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
     UnknownKey {
         /// The file.
         path: PathBuf,
@@ -92,7 +92,7 @@ pub enum SettingsError {
         suggestion: Option<String>,
     },
     /// A secret in the file.
-    #[error("the settings file {} has `{key}`, but secrets do not belong in it: use api-key-file, ONBOARD_API_KEY_FILE or ONBOARD_API_KEY", path.display())]
+    #[error("the settings file {} has `{key}`, but secrets do not belong in it: use api-key-file, ONBOARD_API_KEY_FILE or ONBOARD_API_KEY", shown_path(path))]
     Secret {
         /// The file.
         path: PathBuf,
@@ -100,7 +100,7 @@ pub enum SettingsError {
         key: String,
     },
     /// A value of a kind that no setting has.
-    #[error("the settings file {} gives `{key}` a value that is no text, number, truth or list of texts", path.display())]
+    #[error("the settings file {} gives `{key}` a value that is no text, number, truth or list of texts", shown_path(path))]
     Kind {
         /// The file.
         path: PathBuf,
@@ -108,7 +108,7 @@ pub enum SettingsError {
         key: String,
     },
     /// No such profile.
-    #[error("the settings file {} has no portal `{name}`{}", path.display(), if known.is_empty() { String::new() } else { format!("; it has {}", known.join(", ")) })]
+    #[error("the settings file {} has no portal `{name}`{}", shown_path(path), if known.is_empty() { String::new() } else { format!("; it has {}", known.join(", ")) })]
     NoProfile {
         /// The file.
         path: PathBuf,
@@ -118,7 +118,7 @@ pub enum SettingsError {
         known: Vec<String>,
     },
     /// A path that begins with a home directory that nobody knows.
-    #[error("the settings file {}, `{key}`: {source}", path.display())]
+    #[error("the settings file {}, `{key}`: {source}", shown_path(path))]
     NoHome {
         /// The file.
         path: PathBuf,

@@ -8,7 +8,7 @@ use super::portal_fault::portal_fault;
 use crate::{
     access,
     cli::ExportArgs,
-    display::count,
+    display::{count, shown_path},
     file::{Target, write_whole},
     inquiry::{Everybody, Inquiry},
     portal::{Person, PersonStatus, Wanted},
@@ -37,7 +37,7 @@ pub(super) fn execute(args: &ExportArgs, screen: &Screen, out: &mut dyn Write) -
     let wanted: Vec<&Person> = people.iter().filter(|person| is_wanted(args, person)).collect();
     match args.output.as_ref().map(|target| &target.0) {
         Some(Target::Path(path)) => write_whole(path, |out| roster(&wanted, out))
-            .with_context(|| format!("the roster cannot be written to {}", path.display()))?,
+            .with_context(|| format!("the roster cannot be written to {}", shown_path(path)))?,
         Some(Target::Stdout) | None => roster(&wanted, out)?,
     }
     screen.say(&format!("{} of {} users", wanted.len(), people.len()));

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::{
     cli::{HistoryArgs, HistoryFormat},
-    display::{Shown, moment},
+    display::{Shown, moment, shown_path},
     ledger::{self, AttemptRecord, Ledger, RunRecord, UserRecord},
     sheet::neutralise,
     user::{Email, UserId},
@@ -17,7 +17,7 @@ use crate::{
 pub(super) fn execute(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
     let path = ledger::place(args.ledger.as_deref())?;
     if !path.exists() {
-        bail!("there is no ledger at {}: nothing was recorded yet (or name another with --ledger)", path.display());
+        bail!("there is no ledger at {}: nothing was recorded yet (or name another with --ledger)", shown_path(&path));
     }
     let ledger = Ledger::look(&path)?;
     let portal = args.portal.as_ref().map(|portal| portal.origin().to_string());

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 
 use crate::{
     cli::ReportCommandArgs,
+    display::shown_path,
     file::{Target, write_whole},
     report::page_of,
     roster::{Roster, Source},
@@ -21,8 +22,8 @@ pub(super) fn execute(args: &ReportCommandArgs, screen: &Screen, out: &mut dyn W
         Target::Stdout => out.write_all(text.as_bytes())?,
         Target::Path(path) => {
             write_whole(&path, |out| out.write_all(text.as_bytes()))
-                .with_context(|| format!("{} cannot be written", path.display()))?;
-            screen.say(&format!("report   {}", path.display()));
+                .with_context(|| format!("{} cannot be written", shown_path(&path)))?;
+            screen.say(&format!("report   {}", shown_path(&path)));
         }
     }
     Ok(0)

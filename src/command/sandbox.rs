@@ -4,6 +4,7 @@ use std::{collections::HashSet, fs, io, io::Write, path::Path};
 
 use crate::{
     cli::SandboxArgs,
+    display::shown_path,
     file::write_whole,
     roster::Roster,
     sandbox::{Config, Limits, Sandbox, User, keys_of, users_of},
@@ -15,7 +16,7 @@ fn config(args: &SandboxArgs) -> Result<Config, String> {
     let read = |path: &Path| {
         fs::read_to_string(path)
             .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))
+            .map_err(|error| format!("cannot read {}: {error}", shown_path(path)))
     };
     let mut row_keys = HashSet::new();
     let users = match &args.roster {
@@ -59,7 +60,7 @@ fn config(args: &SandboxArgs) -> Result<Config, String> {
 pub(super) fn execute(args: &SandboxArgs, out: &mut dyn Write) -> Result<(), String> {
     let config = config(args)?;
     if let Some(path) = &args.write_roster {
-        write_roster(path, &config.users).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        write_roster(path, &config.users).map_err(|error| format!("cannot write {}: {error}", shown_path(path)))?;
     }
     let sandbox = Sandbox::start(config)
         .map_err(|error| format!("cannot listen on port {} of this machine: {error}", args.port))?;

@@ -34,7 +34,7 @@ pub use self::{
     person::{Page, Person, PersonStatus},
 };
 use crate::{
-    display::Shown,
+    display::{Shown, shown_path},
     origin::{PortalAddress, ProxyAddress},
     pace::Refusal,
     secret::{self, Secret},
@@ -97,7 +97,7 @@ pub enum Wanted {
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// The CA file could not be read or holds no certificate.
-    #[error("cannot use the certificate authority in {}: {why}", path.display())]
+    #[error("cannot use the certificate authority in {}: {why}", shown_path(path))]
     CaFile {
         /// The file.
         path: PathBuf,

@@ -1,6 +1,6 @@
 //! The closing summary: how the rows ended, what it took, what needs a person, and the command to go on with.
 
-use std::{collections::HashMap, fmt::Write as _, time::Duration};
+use std::{collections::HashMap, fmt::Write as _, path::Path, time::Duration};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::traffic::{Class, Traffic};
 use crate::{
     attempt::Mail,
-    display::{Grouped, Span, count, shell_word, wrapped},
+    display::{Grouped, Span, count, shell_word, shown_path, wrapped},
     mail,
     outcome::{Outcome, Tally},
 };
@@ -191,11 +191,16 @@ impl Summary {
             (sent, true) => count(sent, "request"),
         };
         let mut text = format!("took     {}, {requests}, {} refused\n", Span(self.took), self.traffic.refused());
-        let _infallible = writeln!(text, "results  {}", self.results.as_deref().unwrap_or("standard output"));
+        let _infallible = writeln!(text, "results  {}", place(self.results.as_deref(), "standard output"));
         let _infallible =
-            writeln!(text, "ledger   {}", self.ledger.as_deref().unwrap_or("thrown away with the embedded portal"));
+            writeln!(text, "ledger   {}", place(self.ledger.as_deref(), "thrown away with the embedded portal"));
         text
     }
+}
+
+/// A path for people, or what stands where there is none.
+fn place(path: Option<&str>, none: &str) -> String {
+    path.map_or_else(|| none.to_owned(), |path| shown_path(Path::new(path)))
 }
 
 /// What to do about rows that ended so, where the reason does not say it itself.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     access,
     attempt::{LetGo, Mail},
-    display::count,
+    display::{count, shown_path},
     file::{self, Target},
     ledger::{self, Ledger, Lock},
     mail::needs,
@@ -244,7 +244,8 @@ fn side_outputs(settings: &Settings) -> Result<Option<Events>, anyhow::Error> {
     for path in [sinks.report.as_ref(), sinks.junit.as_ref(), sinks.events.as_ref(), summary].into_iter().flatten() {
         file::probe_place(path)?;
     }
-    let create = |path: &PathBuf| Events::create(path).with_context(|| format!("{} cannot be written", path.display()));
+    let create =
+        |path: &PathBuf| Events::create(path).with_context(|| format!("{} cannot be written", shown_path(path)));
     sinks.events.as_ref().map(create).transpose()
 }
 

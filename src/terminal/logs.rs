@@ -15,6 +15,7 @@ use super::{
     Screen,
     outlet::{Outlet, Weight},
 };
+use crate::display::shown_path;
 
 /// How diagnostics are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,7 +95,8 @@ pub fn start(options: &Options, screen: &Screen) -> Result<Log, String> {
     let filter = EnvFilter::new(level);
     let file = match &options.log_file {
         Some(path) => {
-            let file = open(path).map_err(|error| format!("cannot write the log file {}: {error}", path.display()))?;
+            let file =
+                open(path).map_err(|error| format!("cannot write the log file {}: {error}", shown_path(path)))?;
             Some(Outlet::new(file))
         }
         None => None,

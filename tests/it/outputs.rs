@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, active, faulty, portal, stranger};
+use crate::bench::{Bench, Ended, active, faulty, portal, stranger};
 
 /// Whether a value is what a schema says, as far as our schemas go: types, required members, references, choices.
 fn fits(schema: &Value, value: &Value, root: &Value) -> Result<(), String> {
@@ -180,7 +180,7 @@ fn later_steps_of_github_get_what_the_run_came_to() {
         let mut command = bench.command(&[&args[..], more].concat());
         command.current_dir(bench.path("hr")).env("GITHUB_ACTIONS", "true").env("CI", "true");
         command.env("GITHUB_WORKSPACE", bench.path("")).env("GITHUB_OUTPUT", bench.path(output));
-        crate::bench::Ended::from(command.output().expect("run"))
+        Ended::from(command.output().expect("run"))
     };
     bench.write("output", "earlier=1\n");
     // A planned stop is nothing that anybody has to mend, so it is no error; rows that cannot be used are.
@@ -323,4 +323,30 @@ fn quiet_is_quiet_and_plain_has_no_control_characters() {
     let rows = bench.run(&portal, &["-v", "--log-format", "json"]).with(0);
     let logged = rows.err.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).count();
     assert_eq!(logged, 3, "{}", rows.err);
+}
+
+/// A file name in which somebody hides what a terminal acts upon.
+#[cfg(unix)]
+#[test]
+fn a_path_does_nothing_to_a_terminal() {
+    let bench = Bench::new();
+    let users = active(1);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let name = "a\u{1b}[31mb\n.csv";
+    bench.run(&portal, &["-o", name]).with(0);
+    let ended = bench.run(&portal, &["-o", name]).with(0);
+    assert!(ended.err.contains("results  a\\u{1b}[31mb\\u{a}.csv\n"), "{}", ended.err);
+    bench.write("key", portal.api_key());
+    let origin = portal.origin();
+    for args in [
+        vec!["report", name, "-o", name],
+        vec!["run", "users.csv", "--portal", &origin, "--api-key-file", name],
+        vec!["run", "users.csv", "--portal", &origin, "--api-key-file", "key", "--config", name],
+        vec!["run", name, "--portal", &origin, "--api-key-file", "key", "-o", "a\u{1b}[31m/x"],
+        vec!["history", "--ledger", "a\u{1b}[31m/none"],
+    ] {
+        let ended = bench.onboard(&args);
+        assert!(!ended.err.contains('\u{1b}') && !ended.out.contains('\u{1b}'), "{args:?}: {}", ended.err);
+    }
 }
