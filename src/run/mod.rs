@@ -148,7 +148,8 @@ impl Opened {
                 unwritten.push(format!("the end of the run could not be recorded: {error}"));
             }
         }
-        let summary = close::summary(close::Closing {
+        let are_whole = trouble.is_none();
+        let mut summary = close::summary(close::Closing {
             job: &job,
             roster: &roster,
             settings,
@@ -166,10 +167,11 @@ impl Opened {
             signal,
             frees_at,
         });
-        let told = outputs::write(&summary, &job, &roster, settings, events, end.wall);
         // Whoever reads them relies on them; a job's summary is a courtesy.
-        let exit = if told.is_err() { Exit::Storage } else { exit };
-        unwritten.extend(told.err().map(|error| format!("{error:#}; the results and the ledger are whole")));
+        let lost = outputs::write(&mut summary, &job, &roster, settings, events, end.wall);
+        let exit = if lost.is_empty() { exit } else { Exit::Storage };
+        let rest = if are_whole { "; the results and the ledger are whole" } else { "" };
+        unwritten.extend(lost.into_iter().map(|what| format!("{what}{rest}")));
         let github = outputs::tell_github(&summary, &job, &roster, settings);
         Ok(Ended { exit, summary, unwritten, github })
     }

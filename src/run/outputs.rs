@@ -10,7 +10,8 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use crate::{
-    display::moment,
+    display::{moment, shown_path},
+    exit::Exit,
     file::{Target, write_whole},
     report::{
         About, Event, Events, MOST_ROWS, PageRow, Summary, SummaryJson, annotations, bad_rows, junit, markdown,
@@ -21,39 +22,55 @@ use crate::{
     workflow::Job,
 };
 
+/// Writes each of them, whatever became of the others; returns what could not be written. What tells of the exit status
+/// is written last, and tells the one that it comes to.
 pub(super) fn write(
-    summary: &Summary,
+    summary: &mut Summary,
     job: &Job<'_>,
     roster: &Roster,
     settings: &Settings,
     events: Option<Events>,
     at: Timestamp,
-) -> Result<(), anyhow::Error> {
+) -> Vec<String> {
+    let mut unwritten = Vec::new();
+    let mut note = |summary: &mut Summary, written: Result<(), anyhow::Error>| {
+        if let Err(error) = written {
+            unwritten.push(format!("{error:#}"));
+            summary.exit_status = Exit::Storage.code();
+        }
+    };
+    let sinks = &settings.sinks;
+    if let Some(path) = &sinks.junit {
+        let text = junit(summary, &settings.selection.fail_on.outcomes);
+        note(summary, put(path, &text));
+    }
+    if let Some(path) = &sinks.report {
+        let text = page(&about(summary, settings), &rows(job, roster));
+        note(summary, put(path, &text));
+    }
     if let Some(mut events) = events {
         let requests = summary.traffic.sent();
         events.tell(&Event::Finished { exit_status: summary.exit_status, requests }, at);
-        events.finish().context("the events could not be written")?;
+        note(summary, events.finish().context("the events could not be written"));
     }
-    let sinks = &settings.sinks;
     if let Some(target) = &sinks.summary_json {
-        let text = serde_json::to_string_pretty(&SummaryJson::from(summary))? + "\n";
-        match target {
-            Target::Stdout => quietly(io::stdout().lock().write_all(text.as_bytes()))?,
-            Target::Path(path) => put(path, &text)?,
-        }
+        let written = serde_json::to_string_pretty(&SummaryJson::from(&*summary)).map_err(anyhow::Error::from);
+        let written = written.map(|text| text + "\n").and_then(|text| match target {
+            Target::Stdout => {
+                let mut out = io::stdout().lock();
+                let written = quietly(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+                written.context("the JSON summary could not be written to standard output")
+            }
+            Target::Path(path) => put(path, &text),
+        });
+        note(summary, written);
     }
-    if let Some(path) = &sinks.junit {
-        put(path, &junit(summary, &settings.selection.fail_on.outcomes))?;
-    }
-    if let Some(path) = &sinks.report {
-        put(path, &page(&about(summary, settings), &rows(job, roster)))?;
-    }
-    Ok(())
+    unwritten
 }
 
 fn put(path: &Path, text: &str) -> Result<(), anyhow::Error> {
     write_whole(path, |out| out.write_all(text.as_bytes()))
-        .with_context(|| format!("{} could not be written", path.display()))
+        .with_context(|| format!("{} could not be written", shown_path(path)))
 }
 
 /// Whoever reads our output may have seen enough.
@@ -70,7 +87,7 @@ pub(super) fn tell_github(summary: &Summary, job: &Job<'_>, roster: &Roster, set
     let Some(github) = &settings.sinks.github else { return Vec::new() };
     let mut lines = Vec::new();
     if github.runs_this {
-        let file = shown_path(&settings.source, github.workspace.as_deref());
+        let file = path_on_github(&settings.source, github.workspace.as_deref());
         match bad_rows(summary, roster, |row| job.end(row).is_some()) {
             Ok(groups) => {
                 let text = annotations(summary, &groups, file.as_deref(), &settings.selection.fail_on.outcomes);
@@ -86,14 +103,14 @@ pub(super) fn tell_github(summary: &Summary, job: &Job<'_>, roster: &Roster, set
         let Some(path) = path else { continue };
         let file = OpenOptions::new().append(true).create(true).open(path);
         if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
-            lines.push(format!("warning: {} ({name}) could not be written: {error}", path.display()));
+            lines.push(format!("warning: {} ({name}) could not be written: {error}", shown_path(path)));
         }
     }
     lines
 }
 
 /// The roster's path as GitHub shows files: from the folder of the repository on.
-fn shown_path(source: &Source, workspace: Option<&Path>) -> Option<String> {
+fn path_on_github(source: &Source, workspace: Option<&Path>) -> Option<String> {
     let Source::Path(path) = source else { return None };
     let inside = workspace.and_then(|workspace| {
         let (path, workspace) = (path.canonicalize().ok()?, workspace.canonicalize().ok()?);

@@ -325,6 +325,55 @@ fn quiet_is_quiet_and_plain_has_no_control_characters() {
     assert_eq!(logged, 3, "{}", rows.err);
 }
 
+/// What reads the summary goes by it: it is there whatever became of the others, and says how the run ended.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_fails_takes_no_other_with_it_and_the_summary_knows() {
+    let users = active(2);
+    for full in ["--events", "--report", "--junit"] {
+        let bench = Bench::new();
+        bench.roster(&users);
+        let portal = portal(&users);
+        let others: Vec<&str> = [
+            ["--events", "events.jsonl"],
+            ["--report", "page.html"],
+            ["--junit", "junit.xml"],
+            ["--summary-json", "summary.json"],
+        ]
+        .into_iter()
+        .filter(|[option, _]| *option != full)
+        .flatten()
+        .collect();
+        let ended = bench.run(&portal, &[&[full, "/dev/full"][..], &others].concat()).with(5);
+        assert!(ended.said().contains("the results and the ledger are whole"), "{}", ended.err);
+        let summary: Value = serde_json::from_str(&bench.read("summary.json")).expect("JSON");
+        assert_eq!(summary["exit_status"], 5, "{full}");
+        for name in others.iter().skip(1).step_by(2) {
+            assert!(!bench.read(name).is_empty(), "{full}: {name}");
+        }
+        assert_eq!(bench.outcomes()["sent"], 2);
+    }
+}
+
+/// What cannot be written is named, on standard output too.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_with_what_was_to_be_written() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").expect("opened");
+    let mut command = bench.run_command(&portal, &["--summary-json", "-"]);
+    let ended: Ended = command.stdout(full()).output().expect("the program runs").into();
+    let said = ended.with(5).said();
+    assert!(said.contains("the JSON summary could not be written to standard output: No space left"), "{said}");
+    let ended: Ended =
+        bench.run_command(&portal, &["-o", "-", "--report", "/dev/full"]).stdout(full()).output().expect("runs").into();
+    let said = ended.with(5).said();
+    assert!(said.contains("/dev/full could not be written") && !said.contains("are whole"), "{said}");
+}
+
 /// A file name in which somebody hides what a terminal acts upon.
 #[cfg(unix)]
 #[test]
