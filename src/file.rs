@@ -5,11 +5,11 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
 
-use crate::display::Shown;
+use crate::{display::Shown, files};
 
 /// Where something is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +74,7 @@ pub fn probe(target: &Target, roster: Option<&Path>, roster_is_ours: bool, colum
             There::Foreign => return Err(PlaceError::Foreign(path.clone())),
         }
     }
-    // A file can be made beside it, which is what writing it will need.
-    temporary_beside(&real).map(drop).map_err(|source| PlaceError::Unwritable { path: path.clone(), source })
+    can_be_written(&real).map_err(|source| PlaceError::Unwritable { path: path.clone(), source })
 }
 
 /// Whether a table with all of these columns stands there.
@@ -91,9 +90,20 @@ pub fn probe_place(path: &Path) -> Result<(), PlaceError> {
     if is_no_file(path) {
         return Ok(());
     }
-    temporary_beside(&real_path(path))
-        .map(drop)
-        .map_err(|source| PlaceError::Unwritable { path: path.to_owned(), source })
+    can_be_written(&real_path(path)).map_err(|source| PlaceError::Unwritable { path: path.to_owned(), source })
+}
+
+/// A file can be made beside it, which is what writing it will need, and a file can have its name: one that is too long
+/// for the disk would be refused only when everything is sent.
+fn can_be_written(real: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(real) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(_) if files::is_mount_point(real) => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "it is itself a mount point, where no new file can be put; mount the folder that it lies in",
+        )),
+        Ok(_) | Err(_) => temporary_beside(real).map(drop),
+    }
 }
 
 /// What stands at a place.
@@ -115,7 +125,7 @@ fn there(path: &Path, columns: &[&str]) -> There {
         return There::Foreign;
     }
     let mut head = Vec::new();
-    if io::Read::read_to_end(&mut io::Read::take(file, HEAD), &mut head).is_err() {
+    if file.take(HEAD).read_to_end(&mut head).is_err() {
         return There::Foreign;
     }
     known_by(&head, columns)
@@ -154,9 +164,13 @@ fn is_no_file(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
-/// Where a symbolic link leads, so that the link stays one.
+/// Where a symbolic link leads, so that the link stays one, also where nothing is there yet.
 fn real_path(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_not_there| path.to_owned())
+    if path.is_symlink() {
+        files::real(path)
+    } else {
+        fs::canonicalize(path).unwrap_or_else(|_not_there| path.to_owned())
+    }
 }
 
 /// A file beside a path, readable by its owner only, under a name that nobody else has.
@@ -204,5 +218,28 @@ mod tests {
         assert!(link.is_symlink());
         assert_eq!(fs::read(&real).expect("read"), b"new");
         assert_eq!(fs::metadata(&real).expect("there").permissions().mode() & 0o777, 0o600);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_what_is_not_there_yet_leads_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink("2026-11.csv", at("latest.csv")).expect("linked");
+        std::os::unix::fs::symlink("nowhere/2026-11.csv", at("lost.csv")).expect("linked");
+        probe_place(&at("latest.csv")).expect("a place");
+        write_whole(&at("latest.csv"), |out| out.write_all(b"new")).expect("written");
+        assert!(at("latest.csv").is_symlink());
+        assert_eq!(fs::read(at("2026-11.csv")).expect("read"), b"new");
+        assert!(matches!(probe_place(&at("lost.csv")), Err(PlaceError::Unwritable { .. })));
+    }
+
+    #[test]
+    fn a_name_that_no_file_can_have_is_found_before_anything_is_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("n".repeat(300));
+        assert!(matches!(probe_place(&path), Err(PlaceError::Unwritable { .. })));
+        let probed = probe(&Target::Path(path), None, false, &["row"]);
+        assert!(matches!(probed, Err(PlaceError::Unwritable { .. })), "{probed:?}");
     }
 }

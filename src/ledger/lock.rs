@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{Holder, LedgerError, book::file};
-use crate::display::{Shown, Span};
+use crate::display::{Shown, Span, shown_path};
 
 /// How often a lock that somebody else holds is tried again.
 const TRY_EVERY: Duration = Duration::from_millis(200);
@@ -35,6 +35,9 @@ impl Lock {
         let unmakeable =
             |source| LedgerError::Unmakeable { path: ledger.to_owned(), source: std::sync::Arc::new(source) };
         let folder = ledger.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        for path in [folder, ledger] {
+            leads_somewhere(path).map_err(unmakeable)?;
+        }
         make_folder(folder).map_err(unmakeable)?;
         let path = match std::fs::canonicalize(ledger) {
             Ok(real) => real,
@@ -103,6 +106,23 @@ impl Lock {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// A link to where nothing is may lead to a disk or a share that is not mounted: a new ledger there would know of nobody.
+fn leads_somewhere(path: &Path) -> std::io::Result<()> {
+    if !path.is_symlink() || path.exists() {
+        return Ok(());
+    }
+    let target = std::fs::read_link(path)?;
+    Err(std::io::Error::new(
+        std::io::ErrorKind::NotFound,
+        format!(
+            "{} is a link to {}, where nothing is; if that is on a disk or a share, mount it, and where there never was a \
+             ledger, make the folder and name the ledger by its own path",
+            shown_path(path),
+            shown_path(&target)
+        ),
+    ))
 }
 
 fn make_folder(folder: &Path) -> std::io::Result<()> {

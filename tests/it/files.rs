@@ -155,3 +155,73 @@ fn a_page_can_be_written_through_a_pipe() {
     let ended = bench.onboard(&["report", "users.results.csv", "-o", "/dev/stdout"]).with(0);
     assert!(ended.out.starts_with("<!DOCTYPE html>"), "{}", ended.out);
 }
+
+/// The name of the results is made of the roster's: found too long before anybody is sent anything, not after.
+#[test]
+fn results_whose_name_no_file_can_have_are_refused_before_anything_is_sent() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let roster = format!("{}.csv", "n".repeat(250));
+    fs::copy(bench.path("users.csv"), bench.path(&roster)).expect("copied");
+    bench.key_of(&portal);
+    let origin = portal.origin();
+    let ended = bench.onboard(&["run", &roster, "--portal", &origin, "--api-key-file", "key"]).with(2);
+    assert!(ended.said().contains("cannot be written"), "{}", ended.err);
+    bench.run(&portal, &["--summary-json", &format!("{}.json", "n".repeat(300))]).with(2);
+    assert_eq!(messages(&portal), 0);
+}
+
+/// What the folder of a mail's results is called this month may be a link to a file that is not there yet.
+#[cfg(unix)]
+#[test]
+fn results_go_where_a_link_leads_and_no_ledger_is_made_where_one_leads_nowhere() {
+    use std::os::unix::fs::symlink;
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    symlink("november.csv", bench.path("latest.csv")).expect("linked");
+    bench.run(&portal, &["-o", "latest.csv"]).with(0);
+    assert!(bench.path("latest.csv").is_symlink() && bench.read("november.csv").contains(",sent,"));
+    // A share that is not mounted: the ledger that knows of everybody is on it.
+    symlink("share/ledger.db", bench.path("ledger.db")).expect("linked");
+    symlink("share", bench.path("records")).expect("linked");
+    for ledger in ["ledger.db", "records/ledger.db"] {
+        let ended = bench.run(&portal, &["--ledger", ledger]).with(2);
+        assert!(ended.said().contains("is a link to share") && ended.said().contains("mount it"), "{}", ended.err);
+    }
+    assert_eq!(messages(&portal), 2);
+}
+
+/// As `docker -v results.csv:/out/results.csv` does it: nothing can be put in its place when everything is sent. Where
+/// nobody may mount anything, there is nothing to see.
+#[cfg(target_os = "linux")]
+#[test]
+fn results_that_are_a_mount_point_are_refused_before_anything_is_sent() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    for (option, name) in [("-o", "out.csv"), ("--summary-json", "out.json")] {
+        bench.write("empty", "");
+        bench.write(name, "");
+        let run = bench.run_command(&portal, &[option, name]);
+        let mount = format!("mount --bind empty {name} || exit 77; exec \"$@\"");
+        let mut unshare = std::process::Command::new("unshare");
+        unshare.args(["--map-root-user", "--mount", "sh", "-c", &mount, "sh"]).arg(run.get_program());
+        unshare.args(run.get_args()).current_dir(bench.path("")).env("HOME", bench.path(""));
+        let Ok(output) = unshare.output() else { return };
+        if output.status.code() == Some(2) {
+            let err = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                err.contains("mount point") && err.contains("mount the folder") || err.contains("unshare"),
+                "{err}"
+            );
+        } else {
+            assert!(matches!(output.status.code(), Some(1 | 77)), "{output:?}");
+        }
+    }
+    assert_eq!(messages(&portal), 0);
+}

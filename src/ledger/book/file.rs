@@ -18,7 +18,7 @@ use rusqlite::{
 };
 
 use super::schema;
-use crate::ledger::LedgerError;
+use crate::{files::is_mount_point, ledger::LedgerError};
 
 /// Refuses a file that is not this path's alone. What is not there yet, is.
 pub(in crate::ledger) fn check_alone(path: &Path) -> Result<(), LedgerError> {
@@ -26,7 +26,7 @@ pub(in crate::ledger) fn check_alone(path: &Path) -> Result<(), LedgerError> {
     if links(&metadata) > 1 {
         return Err(LedgerError::Linked(path.to_owned()));
     }
-    if is_mount_point(path, &metadata) {
+    if is_mount_point(path) {
         return Err(LedgerError::MountPoint(path.to_owned()));
     }
     Ok(())
@@ -40,41 +40,6 @@ fn links(metadata: &fs::Metadata) -> u64 {
 #[cfg(not(unix))]
 fn links(_: &fs::Metadata) -> u64 {
     1
-}
-
-#[cfg(unix)]
-fn is_mount_point(path: &Path, metadata: &fs::Metadata) -> bool {
-    use std::os::unix::{ffi::OsStrExt, fs::MetadataExt};
-    let folder = path.parent().and_then(|folder| fs::metadata(folder).ok());
-    let other_device = folder.is_some_and(|folder| folder.dev() != metadata.dev());
-    // A file that is mounted from the folder's own device is told by the kernel alone; where it does not, by nobody.
-    other_device
-        || fs::read("/proc/self/mountinfo").is_ok_and(|mounts| is_mounted(&mounts, path.as_os_str().as_bytes()))
-}
-
-#[cfg(not(unix))]
-fn is_mount_point(_: &Path, _: &fs::Metadata) -> bool {
-    false
-}
-
-/// Whether the kernel's list of mounts has this place: the fifth word of a line, with blanks and the like as `\040`.
-#[cfg(unix)]
-fn is_mounted(mounts: &[u8], path: &[u8]) -> bool {
-    let places = mounts.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
-    places.map(unescaped).any(|place| place == path)
-}
-
-#[cfg(unix)]
-fn unescaped(word: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(word.len());
-    let mut rest = word;
-    while let Some((first, more)) = rest.split_first() {
-        let octal = more.get(..3).filter(|_| *first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        plain.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { more.get(3..).unwrap_or_default() } else { more };
-    }
-    plain
 }
 
 /// Makes a ledger that has no records yet, which only its owner can read. It is made whole under another name and comes
@@ -191,19 +156,6 @@ pub(super) fn inode(path: &Path) -> Option<u64> {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_kernels_list_of_mounts_is_read_as_it_is_written() {
-        let mounts = b"36 35 98:0 / / rw,noatime - ext4 /dev/root rw\n\
-                       40 36 98:0 /srv/l.db /data/my\\040ledger.db rw - ext4 /dev/root rw\n\
-                       41 36 98:0 /a\\134b /odd/a\\134b rw - ext4 /dev/root rw\n";
-        for mounted in ["/data/my ledger.db", "/odd/a\\b", "/"] {
-            assert!(is_mounted(mounts, mounted.as_bytes()), "{mounted}");
-        }
-        for other in ["/data/my\\040ledger.db", "/data/my", "/srv/l.db", "/data/my ledger.db2", ""] {
-            assert!(!is_mounted(mounts, other.as_bytes()), "{other}");
-        }
-    }
 
     #[test]
     fn an_address_holds_any_path() {
