@@ -106,6 +106,19 @@ fn can_be_written(real: &Path) -> io::Result<()> {
     }
 }
 
+/// Reads a file that is small by its nature. What is larger, or never ends, is another one.
+pub fn read_small(path: &Path, at_most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(at_most + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > at_most {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is larger than {at_most} bytes, so it is another file"),
+        ));
+    }
+    Ok(bytes)
+}
+
 /// What stands at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum There {
@@ -241,5 +254,20 @@ mod tests {
         assert!(matches!(probe_place(&path), Err(PlaceError::Unwritable { .. })));
         let probed = probe(&Target::Path(path), None, false, &["row"]);
         assert!(matches!(probed, Err(PlaceError::Unwritable { .. })), "{probed:?}");
+    }
+
+    #[test]
+    fn no_more_of_a_file_is_read_than_it_should_hold() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x");
+        fs::write(&path, "12345").expect("written");
+        assert_eq!(read_small(&path, 5).expect("read"), b"12345");
+        assert_eq!(read_small(&path, 4).expect_err("too large").kind(), io::ErrorKind::FileTooLarge);
+        if cfg!(unix) {
+            assert_eq!(
+                read_small(Path::new("/dev/zero"), 1000).expect_err("too large").kind(),
+                io::ErrorKind::FileTooLarge
+            );
+        }
     }
 }

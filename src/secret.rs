@@ -5,7 +5,8 @@
 //! and any `Display`. They stay out of core dumps where the platform lets that be said.
 
 use std::{
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -14,10 +15,12 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
 use sha2::{Digest, Sha256};
 
-use crate::display::shown_path;
+use crate::{display::shown_path, file::read_small};
 
 /// The longest secret that is taken, in bytes: a portal's header buffer is 8 KiB.
 const MAX_BYTES: usize = 4096;
+/// So much is read where a secret should be, in bytes: in UTF-16, and with whatever stands around it.
+const MOST_READ: u64 = 64 << 10;
 /// Any run of this many characters of a secret is masked where it turns up.
 const MASKED_RUN: usize = 8;
 /// What stands where a secret stood.
@@ -164,17 +167,21 @@ impl Secret {
     /// What a command prints on its standard output (a password manager, say); run by the shell.
     pub fn from_command(what: &'static str, command: &str) -> Result<Self, SecretError> {
         let mut shell = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
-        let output = shell
-            .arg(if cfg!(windows) { "/C" } else { "-c" })
-            .arg(command)
-            .stdin(Stdio::inherit())
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|source| SecretError::CommandNotRun { what, source })?;
-        if !output.status.success() {
-            return Err(SecretError::CommandFailed { what, status: output.status });
+        shell.arg(if cfg!(windows) { "/C" } else { "-c" }).arg(command).stdout(Stdio::piped());
+        let not_run = |source| SecretError::CommandNotRun { what, source };
+        let mut child = shell.spawn().map_err(not_run)?;
+        let mut bytes = Vec::with_capacity(MAX_BYTES);
+        // When it is closed, whoever still writes there ends.
+        let read = child.stdout.take().map(|out| out.take(MOST_READ + 1).read_to_end(&mut bytes));
+        let status = child.wait().map_err(not_run)?;
+        read.transpose().map_err(not_run)?;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MOST_READ {
+            return Err(SecretError::TooLong(what));
         }
-        Self::from_bytes(what, output.stdout)
+        if !status.success() {
+            return Err(SecretError::CommandFailed { what, status });
+        }
+        Self::from_bytes(what, bytes)
     }
 
     /// The text itself, for the one place that needs it.
@@ -320,7 +327,8 @@ fn is_name(name: &str) -> bool {
 }
 
 fn read_file(what: &'static str, path: &Path) -> Result<Vec<u8>, SecretError> {
-    fs::read(path).map_err(|source| match source.kind() {
+    read_small(path, MOST_READ).map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => SecretError::TooLong(what),
         io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename if path.to_str().is_some_and(is_given_itself) => {
             SecretError::GivenItself(what)
         }

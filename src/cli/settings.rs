@@ -6,7 +6,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fmt, fs,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -15,12 +15,15 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, builder::Resettable, pars
 use super::Cli;
 use crate::{
     display::{Shown, shown_path},
+    file::read_small,
     home::{self, NoHome},
     secret::masked_value,
 };
 
 /// The settings file that is taken if it is there and no other is named.
 const DEFAULT_FILE: &str = "onboard.toml";
+/// The largest settings file, in bytes.
+const MOST_READ: u64 = 1 << 20;
 /// Options that make no sense in a file: they are about one run, or are secrets' whereabouts on a command line.
 const NOT_IN_FILE: [&str; 10] =
     ["config", "profile", "help", "version", "roster", "sandbox", "resend", "retry_unknown", "yes", "user"];
@@ -69,7 +72,7 @@ pub enum SettingsError {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It is no TOML. The text of the line is not shown: it may hold a secret.
     #[error("the settings file {} is not valid TOML at line {line}: {why}", shown_path(path))]
@@ -92,7 +95,10 @@ pub enum SettingsError {
         suggestion: Option<String>,
     },
     /// A secret in the file.
-    #[error("the settings file {} has `{key}`, but secrets do not belong in it: use api-key-file, ONBOARD_API_KEY_FILE or ONBOARD_API_KEY", shown_path(path))]
+    #[error(
+        "the settings file {} has `{key}`, but secrets do not belong in it: use api-key-file, ONBOARD_API_KEY_FILE or ONBOARD_API_KEY",
+        shown_path(path)
+    )]
     Secret {
         /// The file.
         path: PathBuf,
@@ -100,7 +106,10 @@ pub enum SettingsError {
         key: String,
     },
     /// A value of a kind that no setting has.
-    #[error("the settings file {} gives `{key}` a value that is no text, number, truth or list of texts", shown_path(path))]
+    #[error(
+        "the settings file {} gives `{key}` a value that is no text, number, truth or list of texts",
+        shown_path(path)
+    )]
     Kind {
         /// The file.
         path: PathBuf,
@@ -221,7 +230,11 @@ fn read_file(named: Option<PathBuf>, profile: Option<&str>) -> Result<Option<Fil
         (None, Some(name)) => return Err(SettingsError::ProfileWithoutFile(name.to_owned())),
         (None, None) => return Ok(None),
     };
-    let text = fs::read_to_string(&path).map_err(|source| SettingsError::Unreadable { path: path.clone(), source })?;
+    let text = read_small(&path, MOST_READ).and_then(|bytes| {
+        let not_utf8 = "it is not UTF-8; save it as that";
+        String::from_utf8(bytes).map_err(|_other| io::Error::new(io::ErrorKind::InvalidData, not_utf8))
+    });
+    let text = text.map_err(|source| SettingsError::Unreadable { path: path.clone(), source })?;
     let values = read_settings(&text, &path, profile)?;
     Ok(Some(File { path, values }))
 }

@@ -14,7 +14,6 @@ mod web_page;
 
 use std::{
     error::Error as _,
-    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -35,6 +34,7 @@ pub use self::{
 };
 use crate::{
     display::{Shown, shown_path},
+    file::read_small,
     origin::{PortalAddress, ProxyAddress},
     pace::Refusal,
     secret::{self, Secret},
@@ -60,6 +60,9 @@ const IDLE_FOR: Duration = Duration::from_secs(30);
 /// The longest that making a connection may take; always less than the whole request may, so that "not sent" can be
 /// told from "lost" (`reliability.md` §3.6).
 const CONNECT_FOR: Duration = Duration::from_secs(10);
+
+/// The largest file of certificates that is read, in bytes: fifty times what systems come with.
+const MAX_CA_FILE: u64 = 16 << 20;
 
 /// What is told of a page with 200.
 const PAGE: &str = "it is a web page, not the answer of a DocSpace portal";
@@ -430,7 +433,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, AccessError> {
     let bad = |why: String| AccessError::CaFile { path: path.to_owned(), why };
-    let pem = fs::read(path).map_err(|error: io::Error| bad(error.to_string()))?;
+    let pem = read_small(path, MAX_CA_FILE).map_err(|error| bad(error.to_string()))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let certificates = certificates.map_err(|error| bad(error.to_string()))?;
     if certificates.is_empty() { Err(bad("it holds no certificate in PEM form".to_owned())) } else { Ok(certificates) }

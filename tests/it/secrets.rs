@@ -293,3 +293,23 @@ fn a_crash_leaves_no_core_dump() {
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("the limit");
     assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
 }
+
+/// A key is short; what never ends is not read to its end.
+#[cfg(unix)]
+#[test]
+fn what_never_ends_is_no_key_and_no_settings() {
+    let bench = Bench::new();
+    bench.write("users.csv", "user_id,employee_type\n");
+    bench.write("key", "sk-0123456789abcdef");
+    let run = ["run", "users.csv", "--portal", "http://127.0.0.1:9"];
+    for (more, said) in [
+        (&["--api-key-file", "/dev/zero"][..], "the API key is longer than 4096 bytes"),
+        (&["--api-key-command", "yes"], "the API key is longer than 4096 bytes"),
+        (&["--api-key-file", "key", "--sign-with", "/dev/zero"], "the machine key is longer than 4096 bytes"),
+        (&["--api-key-file", "key", "--config", "/dev/zero"], "it is larger than 1048576 bytes"),
+        (&["--api-key-file", "key", "--ca-file", "/dev/zero"], "it is larger than 16777216 bytes"),
+    ] {
+        let ended = bench.onboard(&[&run[..], more].concat()).with(2);
+        assert!(ended.said().contains(said), "{more:?}: {}", ended.err);
+    }
+}
