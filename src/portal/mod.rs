@@ -410,7 +410,7 @@ fn not_sent(error: &reqwest::Error) -> Fault {
     let why = if error.is_timeout() {
         "no connection within the time limit".to_owned()
     } else {
-        Shown(&chain(cause)).to_string()
+        trust::handshake(error).unwrap_or_else(|| Shown(&chain(cause)).to_string())
     };
     Fault::NotSent { why, for_good: false }
 }

@@ -10,7 +10,8 @@ use std::{error::Error, io, sync::Arc, time::Duration};
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
     client::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_name,
@@ -239,20 +240,53 @@ impl<'c> Element<'c> {
 
 /// What was wrong with the certificate, if that is what an error comes from.
 pub(super) fn certificate_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e CertificateError> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
-            return Some(why);
-        }
+    causes(error).find_map(|error| match error.downcast_ref() {
+        Some(rustls::Error::InvalidCertificate(why)) => Some(why),
+        _ => None,
+    })
+}
+
+/// An error and what it comes from.
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
         // An error of the system steps over what it wraps when it is asked for its cause.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = match wrapped {
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(wrapped) => Some(wrapped),
             None => error.source(),
-        };
-    }
-    None
+        }
+    })
 }
+
+/// Why no encrypted connection came about, for a person, where the certificate was not the reason.
+pub(super) fn handshake(error: &(dyn Error + 'static)) -> Option<String> {
+    let told = |why: &rustls::Error| match why {
+        rustls::Error::InvalidMessage(_) | rustls::Error::InappropriateMessage { .. } => Some(NO_TLS.to_owned()),
+        rustls::Error::PeerIncompatible(_) => Some(TOO_OLD.to_owned()),
+        rustls::Error::AlertReceived(alert) => Some(match alert {
+            AlertDescription::HandshakeFailure
+            | AlertDescription::ProtocolVersion
+            | AlertDescription::InsufficientSecurity => TOO_OLD.to_owned(),
+            AlertDescription::UnrecognisedName => "it knows no host of this name".to_owned(),
+            AlertDescription::CertificateRequired | AlertDescription::BadCertificate | AlertDescription::UnknownCA => {
+                "it wants a certificate of whoever asks, which cannot be given".to_owned()
+            }
+            other => format!("it ended the TLS handshake ({other:?})"),
+        }),
+        _ => None,
+    };
+    causes(error).find_map(|error| match error.downcast_ref::<rustls::Error>() {
+        Some(why) => told(why),
+        // The stack has no other name for it.
+        None => (error.to_string() == "tls handshake eof").then(|| NO_TLS.to_owned()),
+    })
+}
+
+/// What is told of a port on which something else answers.
+const NO_TLS: &str = "what answers there does not speak TLS (https), as a web server without certificate does not; look at \
+                      the port of the address";
+/// What is told of a server that encrypts as nobody should any more.
+const TOO_OLD: &str =
+    "it and this program have no version of TLS in common, or no cipher: it may be too old (before TLS 1.2)";
 
 /// What is wrong with the certificate, for a person.
 pub(super) fn told(why: &CertificateError) -> String {

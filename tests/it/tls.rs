@@ -221,3 +221,29 @@ fn the_very_certificate_that_was_given_is_trusted() {
     bench.write("given.pem", root);
     assert!(run(port, &with_it).said().contains("valid until 2020-01-01"));
 }
+
+/// A port on which something answers that is not encrypted: told in the words of people, not of the library.
+#[test]
+fn a_port_that_speaks_no_tls_is_told_as_that() {
+    use std::io::{Read, Write};
+    let bench = Bench::new();
+    bench.roster(&active(1));
+    bench.write("key", "sk-0123456789abcdef");
+    for answer in ["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "SSH-2.0-OpenSSH_9.6\r\n", ""] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let portal = format!("https://localhost:{}", listener.local_addr().expect("an address").port());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut hello = [0; 2048];
+                let _length = stream.read(&mut hello);
+                let _gone = stream.write_all(answer.as_bytes());
+            }
+        });
+        let ended = bench
+            .onboard(&["run", "users.csv", "--portal", &portal, "--api-key-file", "key", "--retries", "0"])
+            .with(3);
+        let said = ended.said();
+        assert!(said.contains("does not speak TLS (https)") && said.contains("the port of the address"), "{said}");
+        assert!(!said.contains("corrupt message") && !said.contains("handshake eof"), "{said}");
+    }
+}
