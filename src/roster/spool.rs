@@ -222,9 +222,27 @@ fn not_a_roster(head: &[u8], name: &str) -> Result<(), RosterError> {
         [0x1f, 0x8b, ..] => "compressed (gzip); unpack it first",
         [0x7f, b'E', b'L', b'F', ..] => "a program",
         [0x89, b'P', b'N', b'G', ..] => "a picture",
-        _ => return Ok(()),
+        [0, 0, 0, 0, ..] => "a binary file",
+        _ => match marked_up(head) {
+            Some(what) => what,
+            None => return Ok(()),
+        },
     };
     Err(RosterError::NotText { name: name.to_owned(), what })
+}
+
+/// Text, but no table: what many an export that is named `.xls` or `.csv` is inside.
+fn marked_up(head: &[u8]) -> Option<&'static str> {
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let follows = |rest: &[u8], next: &[u8]| rest.trim_ascii_start().first().is_some_and(|byte| next.contains(byte));
+    match text {
+        [b'<', b'!' | b'?' | b'a'..=b'z' | b'A'..=b'Z', ..] => Some(
+            "a web page or XML, as some exports are that are named .xls; open it in a spreadsheet and save it as CSV",
+        ),
+        [b'{', rest @ ..] if follows(rest, b"\"") => Some("JSON; export it as CSV"),
+        [b'[', rest @ ..] if follows(rest, b"{") => Some("JSON; export it as CSV"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -273,9 +291,24 @@ mod tests {
 
     #[test]
     fn files_given_by_mistake_are_named() {
-        for bytes in [&b"PK\x03\x04xxxx"[..], b"%PDF-1.7", b"\x1f\x8b\x08", b"user_id\0\x01\x02"] {
+        for bytes in [
+            &b"PK\x03\x04xxxx"[..],
+            b"%PDF-1.7",
+            b"\x1f\x8b\x08",
+            b"user_id\0\x01\x02",
+            b"<html><body><table><tr><td>user_id</td>",
+            b"\xef\xbb\xbf\r\n<?xml version=\"1.0\"?>",
+            b"{ \"users\": [] }",
+            b"[\n  {\"user_id\": 1}]",
+        ] {
             assert!(matches!(Spool::copy_from(&mut &*bytes, "x"), Err(RosterError::NotText { .. })), "{bytes:?}");
         }
+        for text in ["{5bf6d7a0-9d0c-4a6e-8a53-6c2f1f7e9b10},User", "[user_id],type", "<,type", "< 5,type"] {
+            assert!(Spool::copy_from(&mut text.as_bytes(), "x").is_ok(), "{text}");
+        }
+        // It is not copied to its end, which never comes.
+        let copied = Spool::copy_from(&mut io::repeat(0), "x");
+        assert!(matches!(copied, Err(RosterError::NotText { what: "a binary file", .. })));
     }
 
     proptest! {
