@@ -20,6 +20,8 @@ use std::{
 
 use crate::{
     cli::{self, Command, Parsed},
+    exit::Exit,
+    ledger::LedgerError,
     roster,
     secret::{masked_text, stay_out_of_core_dumps},
     terminal::{Screen, logs},
@@ -136,5 +138,7 @@ fn complain(screen: &Screen, error: &anyhow::Error) -> u8 {
     }
     // The last door: whatever is quoted in an error, no password of an address leaves by it.
     screen.say(&format!("onboard: {}", masked_text(&texts.join(": "))));
-    2
+    // Another try may work.
+    let is_held = matches!(error.downcast_ref(), Some(LedgerError::InUse { .. }));
+    if is_held { Exit::Storage.code() } else { Exit::NotStarted.code() }
 }

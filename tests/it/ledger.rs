@@ -32,7 +32,7 @@ fn a_second_run_says_whom_it_waits_for_and_gives_up_in_time() {
     while !portal.stats().requests.contains_key("congratulation") {
         std::thread::yield_now();
     }
-    let ended = bench.run(&portal, &["--lock-timeout", "300ms"]).with(2);
+    let ended = bench.run(&portal, &["--lock-timeout", "300ms"]).with(5);
     assert!(ended.said().contains("waiting for another run on the same ledger: process"), "{}", ended.err);
     assert!(ended.said().contains("run users.csv") && ended.said().contains("--lock-timeout"), "{}", ended.err);
     // A run that is killed holds nothing.
