@@ -28,6 +28,25 @@ pub async fn stop_signal() -> io::Result<Signal> {
     Ok(Signals::listen()?.next().await)
 }
 
+/// Where the size of files is limited (`ulimit -f`), a write beyond it fails and is told as any other; by itself the signal
+/// that comes with it would end the process unsaid, with messages in flight.
+pub(crate) fn outlive_large_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Signal, getrlimit};
+        use tokio::signal::unix::{SignalKind, signal};
+        if getrlimit(Resource::Fsize).current.is_none() {
+            return;
+        }
+        // Whoever listens once has the signal handled from then on. Where that cannot be had, all is as it was.
+        let listening = tokio::runtime::Builder::new_current_thread().enable_io().build().and_then(|runtime| {
+            let _within = runtime.enter();
+            signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))
+        });
+        drop(listening);
+    }
+}
+
 /// Listens from its creation on; the signals no longer end the process by themselves. Those that were ignored when the
 /// process began stay ignored: so `nohup` holds, and what a shell started in the background outlives its Ctrl-C.
 #[cfg(unix)]

@@ -24,16 +24,37 @@ use crate::{
     ledger::LedgerError,
     roster,
     secret::{masked_text, stay_out_of_core_dumps},
+    signals::outlive_large_files,
     terminal::{Screen, logs},
 };
 
 /// Parses the command line and does what it says. Returns the exit status.
 pub fn execute(args: &[OsString]) -> u8 {
     stay_out_of_core_dumps();
+    take_all_file_handles();
+    outlive_large_files();
     let screen = Screen::new();
     let status = parse_and_do(args, &screen);
     screen.close();
     status
+}
+
+/// As many connections as the options allow need as many file handles; what a shell allows at first is often less than
+/// what may be had for the asking.
+fn take_all_file_handles() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        // macOS refuses more than the second.
+        for wanted in [1 << 16, 10_240] {
+            let wanted = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+            let is_enough = current.is_none_or(|current| current >= wanted);
+            if is_enough || setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).is_ok() {
+                break;
+            }
+        }
+    }
 }
 
 fn parse_and_do(args: &[OsString], screen: &Screen) -> u8 {

@@ -126,6 +126,8 @@ impl Opened {
         observer.settled(&mut job, end);
         let (traffic, events) = observer.finish();
         let (ledger, recorded) = runtime.block_on(recorder.finish());
+        // The connections that are kept open end with it: what is written now may need their file handles.
+        drop(runtime);
         let signal = driven?;
         let no_links = settings.sinks.no_links;
         let written = results::write(mail, &roster, &target, |row| {

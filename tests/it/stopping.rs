@@ -342,3 +342,27 @@ fn torture_no_kill_makes_a_second_message_or_loses_a_row() {
         }
     }
 }
+
+/// A run under a shell's limits: with few file handles it has its results all the same, and the size that files may have
+/// is told as what it is.
+#[cfg(unix)]
+#[test]
+fn the_limits_of_a_shell_end_no_run_unsaid() {
+    let users = active(60);
+    for (limits, status) in [("ulimit -Sn 24", 0), ("ulimit -n 24", 0), ("ulimit -f 100", 5)] {
+        let bench = Bench::new();
+        bench.roster(&users);
+        let portal = portal(&users);
+        let run = bench.run_command(&portal, &["--max-writes", "8", "--events", "events.jsonl", "--ledger", "l.db"]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]).arg(run.get_program()).args(run.get_args());
+        shell.current_dir(bench.path("")).env_clear().env("HOME", bench.path(""));
+        let ended: crate::bench::Ended = shell.output().expect("runs").into();
+        assert_eq!(ended.status, status, "{limits}: {}", ended.err);
+        if status == 0 {
+            assert_eq!((messages(&portal), bench.outcomes()["sent"]), (60, 60), "{limits}");
+        } else {
+            assert!(ended.said().contains("Storage failed") || ended.said().contains("too large"), "{}", ended.err);
+        }
+    }
+}
