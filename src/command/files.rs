@@ -29,7 +29,8 @@ pub(super) fn of(cli: &Cli) -> Files {
         Command::Invite(args) => {
             let files = with_portal(files, &args.portal).reads("the list of people", path_in(&args.people));
             let results = results_of(args.output.as_ref(), &args.people);
-            with_ledger(files, &args.ledger).writes("the results", results.as_deref(), Kind::Invitations)
+            let files = with_ledger(files, &args.ledger);
+            with_reports(files.writes("the results", results.as_deref(), Kind::Invitations), &args.reports)
         }
         Command::Export(args) => {
             let files = with_ledger_at(with_portal(files, &args.portal), None);

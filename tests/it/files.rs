@@ -225,3 +225,32 @@ fn results_that_are_a_mount_point_are_refused_before_anything_is_sent() {
     }
     assert_eq!(messages(&portal), 0);
 }
+
+/// Invitations have the same outputs as a run, and the same things to lose by them.
+#[test]
+fn nothing_that_invitations_write_destroys_what_they_read_or_write() {
+    let bench = Bench::new();
+    let users = active(2);
+    let portal = portal(&users);
+    bench.write("people.csv", "email,employee_type\nnew@example.com,User\n");
+    bench.key_of(&portal);
+    let origin = portal.origin();
+    let invite =
+        ["invite", "people.csv", "--yes", "--portal", &origin, "--api-key-file", "key", "--ledger", "ledger.db"];
+    bench.onboard(&invite).with(0);
+    bench.write("mine.txt", "something of mine\n");
+    let before = snapshot(&bench);
+    let requests = portal.stats().total_requests();
+    for option in ["--events", "--report", "--summary-json", "--junit", "--log-file"] {
+        for file in ["ledger.db", "ledger.db.lock", "people.csv", "key", "people.results.csv", "mine.txt"] {
+            // A log goes behind whatever is there, as long as that is text.
+            if (option, file) != ("--log-file", "mine.txt") {
+                let ended = bench.onboard(&[&invite[..], &[option, file]].concat());
+                assert_eq!(ended.status, 2, "{option} {file}: {}", ended.err);
+            }
+        }
+    }
+    bench.onboard(&[&invite[..], &["--events", "new", "--report", "./new"]].concat()).with(2);
+    assert!(before == snapshot(&bench), "nothing was changed or made");
+    assert_eq!(portal.stats().total_requests(), requests);
+}
