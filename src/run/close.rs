@@ -182,6 +182,16 @@ fn again_from(at: Option<Timestamp>) -> String {
 fn halted(halt: &Halt, closing: &Closing<'_, '_>) -> String {
     let portal = &closing.portal;
     match halt {
+        Halt::KeyRefused if closing.job.tally().count(Outcome::Sent) > 0 => format!(
+            "{portal} does not accept the key any more (401), so the run stopped: it has expired or was switched off, or \
+             its owner's account was disabled, while the run went{}. What was sent is on record; give a key that is \
+             accepted, and run the same command again.",
+            if closing.uses_api_key {
+                ""
+            } else {
+                "; a token lasts only so long, and a login by POST /api/2.0/authentication gives a new one"
+            }
+        ),
         Halt::KeyRefused => format!(
             "{portal} does not accept the key (401), so the run stopped. It may be mistyped, expired or switched off, or \
              its owner's account disabled{}. Nothing but the first requests was spent; see the portal's settings, \

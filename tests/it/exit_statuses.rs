@@ -363,3 +363,16 @@ fn nothing_to_do_is_no_failure() {
     assert_eq!(bench.read("users.results.csv").lines().count(), 1);
     assert_eq!(portal.stats().total_requests(), 0);
 }
+
+/// A key that expires in mid-run is not one that was mistyped, and more than the first requests was spent.
+#[test]
+fn a_key_that_is_refused_after_messages_were_sent_is_told_as_that() {
+    let bench = Bench::new();
+    let users = active(12);
+    bench.roster(&users);
+    let portal = faulty(&users, &["congratulation:unauthorized:#4"]);
+    let said = bench.run(&portal, &["--max-writes", "1"]).with(3).said();
+    assert!(said.contains("does not accept the key any more (401)") && said.contains("is on record"), "{said}");
+    assert!(!said.contains("mistyped") && !said.contains("Nothing but the first requests"), "{said}");
+    assert_eq!(bench.outcomes()["sent"], 3);
+}
