@@ -316,7 +316,7 @@ fn what_nobody_knows_of_an_address_is_settled_by_it() {
     let bench = Bench::new();
     newcomers(&bench, 3);
     let portal = faulty(&active(1), &["invitation:error:#1", "invitation:garbage:#2"]);
-    invite(&bench, &portal, &["--max-writes", "1"]).with(1);
+    invite(&bench, &portal, &["--max-reads", "1", "--max-writes", "1"]).with(1);
     assert_fates(&bench, &[("unknown", 2), ("invited", 1)]);
     invite(&bench, &portal, &[]).with(1);
     assert_eq!(mails(&portal), 2, "what may have been sent is not sent again");
