@@ -7,7 +7,7 @@ use anyhow::bail;
 use crate::{
     attempt::{Mail, Subject},
     cli::{Decision, SettleArgs},
-    display::Shown,
+    display::{Shown, shown_path},
     ledger::{self, Ledger, Lock, Named, Settlement},
     origin::Origin,
     terminal::Screen,
@@ -18,7 +18,11 @@ use crate::{
 pub(super) fn execute(args: &SettleArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
     let path = ledger::place(args.ledger.as_deref())?;
     if !path.exists() {
-        return Err(ledger::LedgerError::Missing(path).into());
+        bail!(
+            "there is no ledger at {}, so there is nothing to settle; name the one that the runs used with --ledger (or \
+             ONBOARD_LEDGER)",
+            shown_path(&path)
+        );
     }
     let lock = Lock::wait_for(&path, "settle", args.lock_timeout.0, |text| screen.say(text))?;
     let mut ledger = Ledger::open(&lock, false)?;

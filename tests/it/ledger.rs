@@ -442,3 +442,12 @@ fn portal_slow(users: &[onboard::sandbox::User]) -> onboard::sandbox::Sandbox {
     onboard::sandbox::Sandbox::start(onboard::sandbox::Config { latency, ..crate::bench::config(users) })
         .expect("a portal")
 }
+
+/// Where nothing is recorded, nothing can be settled; of runs, and of what they need, there is no word.
+#[test]
+fn a_decision_needs_the_ledger_of_the_runs() {
+    let bench = Bench::new();
+    let ended = bench.onboard(&["settle", "ann@example.com", "--as", "sent", "--ledger", "none.db"]).with(2);
+    assert!(ended.said().contains("there is no ledger at none.db, so there is nothing to settle"), "{}", ended.err);
+    assert!(!ended.err.contains("--require-ledger") && !bench.path("none.db").exists(), "{}", ended.err);
+}
