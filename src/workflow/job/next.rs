@@ -107,7 +107,8 @@ impl Job<'_> {
             return false;
         }
         // A row whose answer grew old goes back to be asked again.
-        while let Some(row) = self.outbox.take_stale(now, self.needs.fresh_for) {
+        let all_known = self.knows_all();
+        while let Some(row) = self.outbox.take_stale(now, self.needs.fresh_for, all_known) {
             self.rows.enter(row, Stage::Asked);
             let call = self.single(row);
             self.questions.ask_again(now, call);
@@ -115,7 +116,12 @@ impl Job<'_> {
         self.questions.can_sign()
             && self.mood.doubt.admits(in_flight)
             && self.mood.breaker.admits(in_flight)
-            && self.outbox.has_something(now)
+            && self.outbox.has_something(now, self.knows_all())
+    }
+
+    /// Whether no question is open whose answer may bring somebody else to whom it is sent.
+    fn knows_all(&self) -> bool {
+        self.rows.due == 0 && self.questions.in_flight == 0 && self.questions.is_done()
     }
 
     /// To how many more people it may be sent, by the limits of the run and of the day.
@@ -130,7 +136,7 @@ impl Job<'_> {
     pub fn take_letter(&mut self, now: Moment) -> Option<Letter> {
         let in_flight = self.outbox.in_flight;
         let at_most = self.may_be_sent().min(self.mood.breaker.room(in_flight)).min(self.mood.doubt.room());
-        let (rows, again) = self.outbox.take(now, at_most)?;
+        let (rows, again) = self.outbox.take(now, at_most, self.knows_all())?;
         self.mood.contact.leaving();
         for row in &rows {
             self.rows.enter(*row, Stage::Sending);

@@ -62,10 +62,12 @@ impl Outbox {
         self.ready_again.retain(|(other, _)| *other != row);
     }
 
-    /// The next row of which too little is known by now, taken out.
-    pub(super) fn take_stale(&mut self, now: Moment, fresh_for: Duration) -> Option<u32> {
-        for queue in [&mut self.ready, &mut self.ready_again] {
-            if queue.front().is_some_and(|(_, known_at)| now.saturating_since(*known_at) >= fresh_for) {
+    /// The next row that could leave now, and of which too little is known by now, taken out.
+    pub(super) fn take_stale(&mut self, now: Moment, fresh_for: Duration, all_known: bool) -> Option<u32> {
+        let again = self.may_send_again(now, all_known);
+        for (queue, may_leave) in [(&mut self.ready, true), (&mut self.ready_again, again)] {
+            let is_stale = |(_, known_at): &(u32, Moment)| now.saturating_since(*known_at) >= fresh_for;
+            if may_leave && queue.front().is_some_and(is_stale) {
                 return queue.pop_front().map(|(row, _)| row);
             }
         }
@@ -79,13 +81,15 @@ impl Outbox {
         self.again_left.get(place).map(|left| *left + window)
     }
 
-    fn may_send_again(&self, now: Moment) -> bool {
-        !self.ready_again.is_empty() && self.again_from().is_none_or(|from| now >= from)
+    /// Requests that send it once more are few, so none leaves half empty before all who share it are known.
+    fn may_send_again(&self, now: Moment, all_known: bool) -> bool {
+        let enough = self.ready_again.len() >= if all_known { 1 } else { self.batch };
+        enough && self.again_from().is_none_or(|from| now >= from)
     }
 
-    /// Whether something may leave now.
-    pub(super) fn has_something(&self, now: Moment) -> bool {
-        !self.ready.is_empty() || self.may_send_again(now)
+    /// Whether something may leave now; `all_known` where no question is open that could bring more of them.
+    pub(super) fn has_something(&self, now: Moment, all_known: bool) -> bool {
+        !self.ready.is_empty() || self.may_send_again(now, all_known)
     }
 
     /// When something may leave that has to wait for its turn.
@@ -94,10 +98,10 @@ impl Outbox {
     }
 
     /// The rows of the next request, at most so many, and whether they are sent it once more.
-    pub(super) fn take(&mut self, now: Moment, at_most: u64) -> Option<(Vec<u32>, bool)> {
+    pub(super) fn take(&mut self, now: Moment, at_most: u64, all_known: bool) -> Option<(Vec<u32>, bool)> {
         let (rows, again) = if let Some((row, _)) = self.ready.pop_front() {
             (vec![row], false)
-        } else if self.may_send_again(now) {
+        } else if self.may_send_again(now, all_known) {
             let most = self.batch.min(usize::try_from(at_most).unwrap_or(usize::MAX)).min(self.ready_again.len());
             self.again_left.push_back(now);
             if self.again_left.len() > 64 {
@@ -137,14 +141,27 @@ mod tests {
         for row in 0..700 {
             outbox.put(row, row > 0, at(0));
         }
-        assert_eq!(outbox.take(at(0), 1000), Some((vec![0], false)));
+        assert_eq!(outbox.take(at(0), 1000, false), Some((vec![0], false)));
         for letter in 0..5 {
-            let (rows, again) = outbox.take(at(letter), 1000).expect("a letter");
+            let (rows, again) = outbox.take(at(letter), 1000, false).expect("a letter");
             assert_eq!((rows.len(), rows[0], again), (100, 1 + u32::try_from(letter).expect("few") * 100, true));
         }
-        assert!(!outbox.has_something(at(899)));
-        assert_eq!((outbox.take(at(899), 1000), outbox.wake()), (None, Some(at(900))));
-        assert_eq!(outbox.take(at(900), 7).map(|(rows, _)| rows.len()), Some(7), "no more than may be sent");
+        assert!(!outbox.has_something(at(899), true));
+        assert_eq!((outbox.take(at(899), 1000, true), outbox.wake()), (None, Some(at(900))));
+        assert_eq!(outbox.take(at(900), 7, true).map(|(rows, _)| rows.len()), Some(7), "no more than may be sent");
         assert_eq!(outbox.wake(), Some(at(901)));
+    }
+
+    #[test]
+    fn second_mails_wait_for_those_who_share_their_request_and_are_looked_at_again_only_when_they_may_leave() {
+        let mut outbox = Outbox::new(3, Some((1, Duration::from_secs(900))));
+        outbox.put(0, true, at(0));
+        outbox.put(1, true, at(0));
+        assert!(!outbox.has_something(at(0), false) && outbox.has_something(at(0), true));
+        outbox.put(2, true, at(0));
+        assert_eq!(outbox.take(at(0), 9, false), Some((vec![0, 1, 2], true)));
+        outbox.put(3, true, at(1));
+        assert_eq!(outbox.take_stale(at(899), Duration::from_secs(300), true), None, "it cannot leave yet");
+        assert_eq!(outbox.take_stale(at(900), Duration::from_secs(300), true), Some(3));
     }
 }
