@@ -51,7 +51,8 @@ pub enum Event<'a> {
     },
     /// The run waits.
     Waiting {
-        /// For what: `window_full`, `refused`, `in_flight`, `spread`, `outage`, `activation`.
+        /// For what: `window_full`, `refused`, `in_flight`, `spread`, `outage`, `activation`,
+        /// `second_mails`.
         why: &'static str,
         /// For how long, as far as that is known.
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -89,6 +89,8 @@ impl<'a> Observer<'a> {
             (Some(why), Some(long))
         } else if let Some((_, at)) = job.waiting() {
             (Some("activation"), Some(at.saturating_since(stamp.now)))
+        } else if let Some(at) = job.sends_again_at(stamp.now) {
+            (Some("second_mails"), Some(at.saturating_since(stamp.now)))
         } else {
             (None, None)
         };
@@ -234,6 +236,10 @@ fn waits_for(job: &Job<'_>, wait: Option<&Wait>, now: Moment) -> Option<String> 
             };
             return Some(format!("waiting {}: {why}", Span(long)));
         }
+    }
+    if let Some(at) = job.sends_again_at(now) {
+        let long = Span(at.saturating_since(now));
+        return Some(format!("waiting {long}: a portal takes few requests that invite again, and many people in each"));
     }
     let (users, at) = job.waiting()?;
     if ready > 0 {

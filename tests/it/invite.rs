@@ -604,6 +604,27 @@ fn a_second_signal_stops_at_once_while_a_request_hangs() {
     }
 }
 
+/// Five requests in a quarter of an hour: five people first, then four times a hundred.
+#[cfg(unix)]
+#[test]
+fn what_second_mails_wait_for_is_told_and_a_signal_ends_it() {
+    let bench = Bench::new();
+    let portal = portal(&pending(&bench, 600));
+    bench.key_of(&portal);
+    let more = ["--resend", "--yes", "--events", "events.jsonl", "--progress", "plain"];
+    let mut command = command(&bench, &portal.origin(), &more);
+    let mut child = command.stderr(Stdio::null()).spawn().expect("started");
+    let told = || std::fs::read_to_string(bench.path("events.jsonl")).unwrap_or_default();
+    while !told().contains("second_mails") {
+        assert!(child.try_wait().expect("asked").is_none(), "it ended without a word");
+        std::thread::yield_now();
+    }
+    signal(&child, "INT");
+    assert_eq!(child.wait().expect("ended").code(), Some(130));
+    assert_eq!((mails(&portal), portal.stats().requests["invitation"]), (405, 5));
+    assert_fates(&bench, &[("invited", 405), ("not_attempted", 195)]);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_kill_in_the_middle_invites_nobody_twice_and_the_next_one_goes_on() {

@@ -151,6 +151,12 @@ impl Job<'_> {
         (self.rows.waiting > 0).then_some(self.rows.waiting).zip(self.questions.poll_at)
     }
 
+    /// When those can be sent it who were sent it before, where nothing else is left to do.
+    pub fn sends_again_at(&self, now: Moment) -> Option<Moment> {
+        let nothing_else = self.rows.due == 0 && self.in_flight() == (0, 0) && self.mood.halt.is_none();
+        self.outbox.waits_for_its_turn(now).filter(|_| nothing_else)
+    }
+
     /// Rows whose status is still to be asked, and rows that are ready to be sent.
     pub fn backlog(&self) -> (u64, u64) {
         (self.rows.due, u64::try_from(self.outbox.len()).unwrap_or(u64::MAX))

@@ -97,6 +97,11 @@ impl Outbox {
         if self.ready_again.is_empty() { None } else { self.again_from() }
     }
 
+    /// The same, where nothing else can leave before.
+    pub(super) fn waits_for_its_turn(&self, now: Moment) -> Option<Moment> {
+        self.wake().filter(|from| *from > now && self.ready.is_empty())
+    }
+
     /// The rows of the next request, at most so many, and whether they are sent it once more.
     pub(super) fn take(&mut self, now: Moment, at_most: u64, all_known: bool) -> Option<(Vec<u32>, bool)> {
         let (rows, again) = if let Some((row, _)) = self.ready.pop_front() {
@@ -148,6 +153,7 @@ mod tests {
         }
         assert!(!outbox.has_something(at(899), true));
         assert_eq!((outbox.take(at(899), 1000, true), outbox.wake()), (None, Some(at(900))));
+        assert_eq!((outbox.waits_for_its_turn(at(899)), outbox.waits_for_its_turn(at(900))), (Some(at(900)), None));
         assert_eq!(outbox.take(at(900), 7, true).map(|(rows, _)| rows.len()), Some(7), "no more than may be sent");
         assert_eq!(outbox.wake(), Some(at(901)));
     }
