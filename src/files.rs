@@ -12,10 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{display::Shown, sheet::COLUMNS};
-
-/// More links than this, one after another, lead nowhere.
-const MOST_LINKS: usize = 40;
+use crate::{display::Shown, file::real, sheet::COLUMNS};
 
 /// What is written to a file; that decides what it may replace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,65 +231,6 @@ fn number(_metadata: &Metadata) -> Option<(u64, u64)> {
     None
 }
 
-/// The path without links, `.` and `..`, also of a file that is not there yet: a link may lead to what will be.
-pub(crate) fn real(path: &Path) -> PathBuf {
-    let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
-        if let Ok(real) = fs::canonicalize(&path) {
-            return real;
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        match (fs::read_link(&path), path.file_name()) {
-            (Ok(target), _) => path = folder.join(target),
-            (Err(_), Some(name)) => {
-                // The folder may not be there either, as a ledger's at first.
-                let folder = if folder == Path::new("/") { folder.to_owned() } else { real(folder) };
-                return folder.join(name);
-            }
-            (Err(_), None) => break,
-        }
-    }
-    std::path::absolute(&path).unwrap_or(path)
-}
-
-/// Whether a file, by its real path, is mounted there itself, as `docker -v file:file` does it: it can be written, but
-/// nothing can be put in its place, and what lies beside it is elsewhere.
-#[cfg(unix)]
-pub(crate) fn is_mount_point(path: &Path) -> bool {
-    use std::os::unix::{ffi::OsStrExt, fs::MetadataExt};
-    let device = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.dev());
-    let other_device = path.parent().and_then(device).zip(device(path)).is_some_and(|(folder, file)| folder != file);
-    // A file that is mounted from the folder's own device is told by the kernel alone; where it does not, by nobody.
-    other_device
-        || fs::read("/proc/self/mountinfo").is_ok_and(|mounts| is_mounted(&mounts, path.as_os_str().as_bytes()))
-}
-
-/// Nowhere else are files mounted.
-#[cfg(not(unix))]
-pub(crate) fn is_mount_point(_: &Path) -> bool {
-    false
-}
-
-/// Whether the kernel's list of mounts has this place: the fifth word of a line, with blanks and the like as `\040`.
-#[cfg(unix)]
-fn is_mounted(mounts: &[u8], path: &[u8]) -> bool {
-    let places = mounts.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
-    places.map(unescaped).any(|place| place == path)
-}
-
-#[cfg(unix)]
-fn unescaped(word: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(word.len());
-    let mut rest = word;
-    while let Some((first, more)) = rest.split_first() {
-        let octal = more.get(..3).filter(|_| *first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        plain.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { more.get(3..).unwrap_or_default() } else { more };
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,20 +285,6 @@ mod tests {
             }
             let files = Files::default().ledger(Some(&ledger)).writes("it", Some(&at("x.json")), Kind::Json);
             assert_eq!(files.check(), Ok(()));
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn the_kernels_list_of_mounts_is_read_as_it_is_written() {
-        let mounts = b"36 35 98:0 / / rw,noatime - ext4 /dev/root rw\n\
-                       40 36 98:0 /srv/l.db /data/my\\040ledger.db rw - ext4 /dev/root rw\n\
-                       41 36 98:0 /a\\134b /odd/a\\134b rw - ext4 /dev/root rw\n";
-        for mounted in ["/data/my ledger.db", "/odd/a\\b", "/"] {
-            assert!(is_mounted(mounts, mounted.as_bytes()), "{mounted}");
-        }
-        for other in ["/data/my\\040ledger.db", "/data/my", "/srv/l.db", "/data/my ledger.db2", ""] {
-            assert!(!is_mounted(mounts, other.as_bytes()), "{other}");
         }
     }
 

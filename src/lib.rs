@@ -92,7 +92,6 @@
 //! audience   whoever watches a run
 //! files      all files of one command
 //! sheet      what in and out share
-//! file
 //! signals
 //! signing
 //! outcome    how a row ended
@@ -104,6 +103,7 @@
 //! exit
 //! who
 //! secret
+//! file       there whole or not at all
 //! home
 //! display
 //! ```

@@ -18,7 +18,7 @@ use rusqlite::{
 };
 
 use super::schema;
-use crate::{files::is_mount_point, ledger::LedgerError};
+use crate::{file::is_mount_point, ledger::LedgerError};
 
 /// Refuses a file that is not this path's alone. What is not there yet, is.
 pub(in crate::ledger) fn check_alone(path: &Path) -> Result<(), LedgerError> {
