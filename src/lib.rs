@@ -60,6 +60,7 @@
 //! | [`audience`] | whoever watches a run |
 //! | [`user`], [`outcome`], [`reason`], [`attempt`], [`mod@exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
 //! | [`who`] | who runs this, for the record |
+//! | [`place`] | where the ledger lies when nobody says |
 //! | [`home`] | `~` in paths that no shell has seen |
 //! | [`signing`] | the key that a real portal demands |
 //! | [`sheet`], [`mod@file`], [`signals`] | cells and columns of in and out; files that are whole or not there; Ctrl-C as a value |
@@ -104,6 +105,7 @@
 //! who
 //! secret
 //! file       there whole or not at all
+//! place      where the ledger lies when nobody says
 //! home
 //! display
 //! ```
@@ -139,6 +141,7 @@ pub mod mail;
 pub mod origin;
 pub mod outcome;
 pub mod pace;
+pub mod place;
 pub mod plan;
 pub mod portal;
 pub mod reason;

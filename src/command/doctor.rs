@@ -9,7 +9,8 @@ use crate::{
     access,
     cli::DoctorArgs,
     display::{Grouped, Shown, Span, moment},
-    ledger::{self, Ledger},
+    ledger::Ledger,
+    place,
     portal::{ErrorBody, Fault, Portal, Wanted},
     secret::Secret,
     terminal::Screen,
@@ -285,7 +286,7 @@ async fn look_at_congratulation_key(args: &DoctorArgs, portal: &Portal, findings
 }
 
 fn look_at_ledger(args: &DoctorArgs, entry: &access::Entry, findings: &mut Findings) {
-    let path = match ledger::place(args.ledger.as_deref()) {
+    let path = match place::ledger(args.ledger.as_deref()) {
         Ok(path) => path,
         Err(error) => return findings.bad("ledger", error.to_string(), "keep it on storage that outlives the job"),
     };

@@ -6,7 +6,7 @@ use crate::{
     cli::{Cli, Command, LedgerArgs, PortalArgs, ReportArgs, ResultsTarget},
     file::Target,
     files::{Files, Kind},
-    ledger,
+    place,
     roster::Source,
 };
 
@@ -78,7 +78,7 @@ fn with_ledger(files: Files, args: &LedgerArgs) -> Files {
 )]
 fn with_ledger_at(files: Files, given: Option<&Path>) -> Files {
     let named = std::env::var_os("ONBOARD_LEDGER").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let place = ledger::place(given.or(named.as_deref())).ok();
+    let place = place::ledger(given.or(named.as_deref())).ok();
     // A ledger elsewhere is no file.
     files.ledger(place.as_deref().filter(|place| !place.to_string_lossy().contains("://")))
 }

@@ -9,13 +9,14 @@ use jiff::Timestamp;
 use crate::{
     cli::{HistoryArgs, HistoryFormat},
     display::{Shown, moment, shown_path},
-    ledger::{self, AttemptRecord, Ledger, RunRecord, UserRecord},
+    ledger::{AttemptRecord, Ledger, RunRecord, UserRecord},
+    place,
     sheet::neutralise,
     user::{Email, UserId},
 };
 
 pub(super) fn execute(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
-    let path = ledger::place(args.ledger.as_deref())?;
+    let path = place::ledger(args.ledger.as_deref())?;
     if !path.exists() {
         bail!("there is no ledger at {}: nothing was recorded yet (or name another with --ledger)", shown_path(&path));
     }

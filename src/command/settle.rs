@@ -8,15 +8,16 @@ use crate::{
     attempt::{Mail, Subject},
     cli::{Decision, SettleArgs},
     display::{Shown, shown_path},
-    ledger::{self, Ledger, Lock, Named, Settlement},
+    ledger::{Ledger, Lock, Named, Settlement},
     origin::Origin,
+    place,
     terminal::Screen,
     user::{Email, UserId},
     who,
 };
 
 pub(super) fn execute(args: &SettleArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
-    let path = ledger::place(args.ledger.as_deref())?;
+    let path = place::ledger(args.ledger.as_deref())?;
     if !path.exists() {
         bail!(
             "there is no ledger at {}, so there is nothing to settle; name the one that the runs used with --ledger (or \

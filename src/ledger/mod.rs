@@ -20,7 +20,6 @@
 mod book;
 mod clock;
 mod lock;
-mod place;
 mod recorder;
 
 use std::{
@@ -32,7 +31,6 @@ use std::{
 pub use self::book::{AttemptRecord, Ledger, Named, RunRecord, Settlement, UserRecord};
 pub use self::clock::Clock;
 pub use self::lock::Lock;
-pub use self::place::{NoPlace, place};
 pub use self::recorder::Recorder;
 use crate::{
     attempt::{Ending, Held, LetGo, Mail, Subject},

@@ -7,10 +7,10 @@ use anyhow::bail;
 use super::Telling;
 use crate::{
     attempt::Mail,
-    ledger::{self, Elsewhere, Ledger, LedgerError, Lock, Whom},
+    ledger::{Elsewhere, Ledger, LedgerError, Lock, Whom},
     mail::needs,
     origin::Origin,
-    plan,
+    place, plan,
     roster::Row,
     settings::Settings,
     user::UserId,
@@ -24,7 +24,7 @@ fn given(settings: &Settings) -> Option<PathBuf> {
 
 /// The ledger, turned to the portal; none where there is none yet.
 pub(super) fn look(settings: &Settings, origin: &Origin) -> Result<Option<Ledger>, anyhow::Error> {
-    let path = match ledger::place(settings.ledger.place.as_deref()) {
+    let path = match place::ledger(settings.ledger.place.as_deref()) {
         Ok(path) => path,
         // Without a ledger there is nothing to look up; a run would say that it needs one.
         Err(_) if !settings.ledger.must_exist => return Ok(None),
@@ -47,7 +47,7 @@ pub(super) fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<(Op
     if settings.sandbox && given.is_none() {
         return Ok((None, Ledger::temporary()?));
     }
-    let path = ledger::place(given.as_deref())?;
+    let path = place::ledger(given.as_deref())?;
     if settings.ledger.must_exist && !path.exists() {
         return Err(LedgerError::Missing(path).into());
     }

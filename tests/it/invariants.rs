@@ -65,6 +65,14 @@ fn decisions_know_no_file_socket_clock_or_task() {
 }
 
 #[test]
+fn the_core_knows_no_terminal_no_environment_and_no_flag() {
+    let outside = ["env::var", "is_terminal", "crate::terminal", "crate::cli", "clap::"];
+    for place in ["run", "workflow", "plan", "mail", "ledger", "results", "report"] {
+        absent(place, &outside);
+    }
+}
+
+#[test]
 fn what_is_wrapped_has_one_home() {
     let homes = [
         ("governor::", "pace/spread.rs"),
@@ -88,9 +96,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "command",
         &[
-            "access", "attempt", "cli", "display", "exit", "file", "files", "inquiry", "ledger", "origin", "plan",
-            "portal", "report", "roster", "run", "sandbox", "secret", "settings", "sheet", "signals", "terminal",
-            "user", "who",
+            "access", "attempt", "cli", "display", "exit", "file", "files", "inquiry", "ledger", "origin", "place",
+            "plan", "portal", "report", "roster", "run", "sandbox", "secret", "settings", "sheet", "signals",
+            "terminal", "user", "who",
         ],
     ),
     (
@@ -104,8 +112,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "run",
         &[
             "access", "attempt", "audience", "display", "exit", "file", "ledger", "mail", "origin", "outcome", "pace",
-            "plan", "portal", "report", "results", "roster", "sandbox", "secret", "settings", "signals", "signing",
-            "user", "who", "workflow",
+            "place", "plan", "portal", "report", "results", "roster", "sandbox", "secret", "settings", "signals",
+            "signing", "user", "who", "workflow",
         ],
     ),
     ("report", &["attempt", "display", "mail", "outcome", "roster", "sheet"]),
@@ -117,7 +125,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plan", &["attempt", "display", "mail", "outcome", "pace", "portal", "reason", "roster", "user"]),
     ("mail", &["attempt", "outcome", "portal", "reason", "user"]),
     ("portal", &["display", "file", "origin", "pace", "secret", "user"]),
-    ("ledger", &["attempt", "display", "file", "home", "origin", "pace", "user"]),
+    ("ledger", &["attempt", "display", "file", "origin", "pace", "user"]),
     ("sandbox", &["roster", "user"]),
     ("roster", &["display", "outcome", "sheet", "user"]),
     ("terminal", &["audience", "display"]),
@@ -129,6 +137,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("reason", &["attempt", "display", "user"]),
     ("origin", &["display"]),
     ("home", &["display"]),
+    ("place", &["home"]),
 ];
 
 /// The units in their order, from the top: the list in `lib.rs`, under "The order".

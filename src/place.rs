@@ -23,7 +23,7 @@ pub enum NoPlace {
 
 /// The ledger's path: the given one, or the one of the user's state directory, unless this is CI.
 #[expect(clippy::disallowed_methods, reason = "the environment says where the user's state directory is")]
-pub fn place(given: Option<&Path>) -> Result<PathBuf, NoPlace> {
+pub fn ledger(given: Option<&Path>) -> Result<PathBuf, NoPlace> {
     choose(given, |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
 }
 
