@@ -10,6 +10,8 @@ use crate::bench::{Bench, active, config, serving};
 use onboard::sandbox::{Config, Sandbox};
 
 const KEY: &str = "sk-5f1d0c9b8a7e6f5d4c3b2a190817263544536271809fabcdef0123456789abcd";
+/// One that tests type where it does not belong: other tests look for theirs in the list of all processes.
+const MISPLACED: &str = "sk-90ab1d0c9b8a7e6f5d4c3b2a190817263544536271809fabcdef0123456789cd";
 const MACHINE_KEY: &str = "Qx7vWZp2kJ-sKf93hdL0b.Tn5";
 
 /// Everything that was shown or written, to be searched.
@@ -209,7 +211,7 @@ fn a_secret_given_by_mistake_is_never_told_back() {
     let bench = Bench::new();
     bench.roster(&active(1));
     bench.write("people.csv", "email,employee_type\nnew@example.com,User\n");
-    bench.write("key", KEY);
+    bench.write("key", MISPLACED);
     let with_password = "https://admin:SECRETPW@portal.example.com";
     let good: [&str; 2] = ["--portal", "https://portal.example.com"];
     let mut shown = Shown::default();
@@ -243,7 +245,7 @@ fn a_secret_given_by_mistake_is_never_told_back() {
     for command in [&["config"][..], &["config", "--json"]] {
         shown.run(&bench, command, &[("ONBOARD_PORTAL", with_password)]);
         shown.run(&bench, command, &[("ONBOARD_LEDGER", "postgres://u:SECRETPW@127.0.0.1/onboard")]);
-        shown.run(&bench, command, &[("ONBOARD_API_KEY_FILE", KEY)]);
+        shown.run(&bench, command, &[("ONBOARD_API_KEY_FILE", MISPLACED)]);
     }
     for settings in [
         "proxy = \"http://u:SECRETPW@127.0.0.1:3128\"\n",
@@ -262,18 +264,18 @@ fn a_secret_given_by_mistake_is_never_told_back() {
     std::fs::remove_file(bench.path("onboard.toml")).expect("removed");
     shown.holds_nothing_of("SECRETPW");
     for more in [
-        &["--api-key-file", KEY][..],
+        &["--api-key-file", MISPLACED][..],
         &["--api-key-file", "key", "--sign-with", MACHINE_KEY],
-        &[KEY],
-        &["--api-key", KEY],
+        &[MISPLACED],
+        &["--api-key", MISPLACED],
     ] {
         shown.run(&bench, &[&run[..], more].concat(), &[]);
     }
-    shown.run(&bench, &[KEY], &[]);
-    shown.run(&bench, &["run", KEY, "--sandbox"], &[]);
-    shown.run(&bench, &run, &[("ONBOARD_API_KEY_FILE", KEY)]);
-    shown.run(&bench, &["run", "--help"], &[("ONBOARD_API_KEY_FILE", KEY), ("ONBOARD_SIGN_WITH", KEY)]);
-    shown.holds_nothing_of(KEY);
+    shown.run(&bench, &[MISPLACED], &[]);
+    shown.run(&bench, &["run", MISPLACED, "--sandbox"], &[]);
+    shown.run(&bench, &run, &[("ONBOARD_API_KEY_FILE", MISPLACED)]);
+    shown.run(&bench, &["run", "--help"], &[("ONBOARD_API_KEY_FILE", MISPLACED), ("ONBOARD_SIGN_WITH", MISPLACED)]);
+    shown.holds_nothing_of(MISPLACED);
     shown.holds_nothing_of(MACHINE_KEY);
     assert!(shown.0.contains("looks like the API key itself"), "{}", shown.0);
     assert!(shown.0.contains("[redacted]@portal.example.com"), "{}", shown.0);
