@@ -121,7 +121,12 @@ impl Job<'_> {
 
     /// Whether no question is open whose answer may bring somebody else to whom it is sent.
     fn knows_all(&self) -> bool {
-        self.rows.due == 0 && self.questions.in_flight == 0 && self.questions.is_done()
+        self.nobody_is_due() && self.questions.is_done()
+    }
+
+    /// Whether every status was asked for, and every question answered.
+    fn nobody_is_due(&self) -> bool {
+        self.rows.due == 0 && self.questions.in_flight == 0
     }
 
     /// To how many more people it may be sent, by the limits of the run and of the day.
@@ -150,8 +155,7 @@ impl Job<'_> {
             return None;
         }
         let questions = &self.questions;
-        let nobody_is_due = self.rows.due == 0 && questions.in_flight == 0;
-        let poll = questions.poll_at.filter(|_| self.rows.waiting > 0 && nobody_is_due);
+        let poll = questions.poll_at.filter(|_| self.rows.waiting > 0 && self.nobody_is_due());
         let wait_end = self.policy.wait.filter(|_| self.rows.waiting > 0).map(|wait| Moment::START + wait.at_most);
         let patience = self.mood.doubt.ends_at();
         // While the portal is down, nothing but the next probe matters.
@@ -173,8 +177,7 @@ impl Job<'_> {
             return;
         }
         let over = stamp.now >= Moment::START + wait.at_most || self.mood.closed.is_some();
-        let nobody_is_due = self.rows.due == 0 && self.questions.in_flight == 0;
-        let poll = self.questions.poll_at.is_some_and(|at| stamp.now >= at) && nobody_is_due;
+        let poll = self.questions.poll_at.is_some_and(|at| stamp.now >= at) && self.nobody_is_due();
         if !over && !poll {
             return;
         }
@@ -197,7 +200,7 @@ impl Job<'_> {
         if self.mood.suspects.is_empty() {
             return;
         }
-        let nothing_else = self.questions.in_flight == 0 && self.rows.due == 0 && self.questions.is_done();
+        let nothing_else = self.knows_all();
         self.mood.judge_suspects(nothing_else);
     }
 }
