@@ -59,6 +59,7 @@
 //! | [`report`] | what is told of a run afterwards; [`terminal`] while it goes on, for diagnostics and questions |
 //! | [`audience`] | whoever watches a run |
 //! | [`user`], [`outcome`], [`reason`], [`attempt`], [`mod@exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
+//! | [`lease`] | how long a session may send without a word from a shared ledger |
 //! | [`who`] | who runs this, for the record |
 //! | [`place`] | where the ledger lies when nobody says |
 //! | [`home`] | `~` in paths that no shell has seen |
@@ -103,6 +104,7 @@
 //! user
 //! exit
 //! who
+//! lease      how long a session may send without a word from its ledger
 //! secret
 //! file       there whole or not at all
 //! place      where the ledger lies when nobody says
@@ -136,6 +138,7 @@ pub mod file;
 pub mod files;
 pub mod home;
 pub mod inquiry;
+pub mod lease;
 pub mod ledger;
 pub mod mail;
 pub mod origin;

@@ -20,7 +20,9 @@
 mod book;
 mod clock;
 mod lock;
+pub mod log;
 mod recorder;
+pub mod store;
 
 use std::{
     io,
