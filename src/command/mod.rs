@@ -160,6 +160,6 @@ fn complain(screen: &Screen, error: &anyhow::Error) -> u8 {
     // The last door: whatever is quoted in an error, no password of an address leaves by it.
     screen.say(&format!("onboard: {}", masked_text(&texts.join(": "))));
     // Another try may work.
-    let is_held = matches!(error.downcast_ref(), Some(LedgerError::InUse { .. }));
+    let is_held = error.downcast_ref().is_some_and(LedgerError::may_pass);
     if is_held { Exit::Storage.code() } else { Exit::NotStarted.code() }
 }

@@ -41,7 +41,7 @@ pub(super) fn execute(args: &SettleArgs, screen: &Screen, out: &mut dyn Write) -
             Mail::Congratulation => "the next run",
             Mail::Invitation => "the next invite",
         };
-        match ledger.settle(mail, subject, was_sent, &by)? {
+        match ledger.settle(mail, subject, was_sent, &by, None)? {
             Settlement::Done if was_sent => writeln!(out, "{shown}: recorded as sent by {}", Shown(&by))?,
             Settlement::Done => writeln!(out, "{shown}: recorded as not sent by {}; {again} sends it", Shown(&by))?,
             Settlement::NotUnknown(state) => {

@@ -36,6 +36,18 @@ impl Clock {
         Self(Kind::Fixed(Arc::new(AtomicI64::new(at.as_millisecond()))))
     }
 
+    /// The same clock, set right by so many milliseconds: what a store's own time says.
+    #[must_use]
+    pub(super) fn shifted(&self, by: i64) -> Self {
+        match &self.0 {
+            Kind::Real { wall, start } => {
+                let wall = wall.checked_add(jiff::SignedDuration::from_millis(by)).unwrap_or(*wall);
+                Self(Kind::Real { wall, start: *start })
+            }
+            Kind::Fixed(_) => self.clone(),
+        }
+    }
+
     /// Sets one that stands still; a real one is not to be set.
     pub fn set(&self, at: Timestamp) {
         if let Kind::Fixed(clock) = &self.0 {
@@ -48,6 +60,11 @@ impl Clock {
         if let Kind::Fixed(clock) = &self.0 {
             clock.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
         }
+    }
+
+    /// Now.
+    pub(super) fn time(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.now()).unwrap_or_default()
     }
 
     /// Milliseconds since 1970, as the ledger has them.

@@ -92,7 +92,11 @@ impl Lock {
             };
             let waited = began.elapsed();
             if waited >= at_most {
-                return Err(LedgerError::InUse { path: ledger.to_owned(), holder, waited: Span(at_most).to_string() });
+                return Err(LedgerError::InUse {
+                    place: shown_path(ledger),
+                    holder,
+                    waited: Span(at_most).to_string(),
+                });
             }
             if !said {
                 said = true;

@@ -30,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::book::{AttemptRecord, Ledger, Named, RunRecord, Settlement, UserRecord};
+pub use self::book::{AttemptRecord, Holding, Ledger, Local, Named, RunRecord, SessionStart, Settlement, UserRecord};
 pub use self::clock::Clock;
 pub use self::lock::Lock;
 pub use self::recorder::Recorder;
@@ -67,10 +67,10 @@ pub enum LedgerError {
         source: std::sync::Arc<io::Error>,
     },
     /// Another run has it for too long.
-    #[error("the ledger {} is still in use by {holder} after {waited} (--lock-timeout); nothing was sent", shown(path))]
+    #[error("the ledger {place} is still in use by {holder} after {waited} (--lock-timeout); nothing was sent")]
     InUse {
         /// The ledger.
-        path: PathBuf,
+        place: String,
         /// Who has it.
         holder: Holder,
         /// How long was waited.
@@ -165,6 +165,91 @@ pub enum LedgerError {
         /// SQLite's reason.
         why: String,
     },
+    /// There is no log at a place elsewhere.
+    #[error(
+        "there is no ledger at {0}. A ledger elsewhere is made once, by `onboard ledger init --ledger {0}`, and never by a \
+         run: if there was one, its records are gone or the place is another, and everybody would be congratulated again"
+    )]
+    NoLog(String),
+    /// A log is there already.
+    #[error("there is a ledger at {0} already; nothing was changed")]
+    LogThere(String),
+    /// The place cannot be used as it is.
+    #[error("the ledger {place} cannot be used: {why}")]
+    Unusable {
+        /// The place.
+        place: String,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The place does not answer; another try may work.
+    #[error("the ledger {place} is out of reach: {why}. Nothing more was sent; run again later")]
+    OutOfReach {
+        /// The place.
+        place: String,
+        /// What happened last.
+        why: String,
+    },
+    /// Somebody else took the log over.
+    #[error(
+        "this run no longer has the ledger {place}: {who} took it over at {since} (object {number}, session {run}), since \
+         nothing was heard of this one for a minute. Nothing more leaves here; what was on its way is unknown until a person decides"
+    )]
+    Fenced {
+        /// The place.
+        place: String,
+        /// Who, where.
+        who: String,
+        /// Since when.
+        since: String,
+        /// By which object.
+        number: u64,
+        /// Which session.
+        run: String,
+    },
+    /// The log is not as it was written.
+    #[error(
+        "the ledger {place} is damaged: its object {number} {what}. Nothing was sent. Put back the objects as they were; going \
+         on without them would congratulate people again"
+    )]
+    LogDamaged {
+        /// The place.
+        place: String,
+        /// Which object.
+        number: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The log has less than this machine has seen, or is another.
+    #[error(
+        "the ledger {place} is not what it was: {what}. Nothing was sent. If an earlier state was put back, put back the \
+         latest one; going on without the records in between would congratulate people again"
+    )]
+    LogShorter {
+        /// The place.
+        place: String,
+        /// What was seen, and what is there.
+        what: String,
+    },
+    /// Its records went elsewhere.
+    #[error("the ledger {place} has moved to {to}; name that one with --ledger")]
+    Moved {
+        /// The place.
+        place: String,
+        /// Where to.
+        to: String,
+    },
+    /// It is a backup.
+    #[error(
+        "the ledger {0} is a copy, kept as a backup: what runs do with its original is not in it, so people would be \
+         congratulated twice. Name the original with --ledger"
+    )]
+    Copy(String),
+    /// It is not all there yet.
+    #[error(
+        "the ledger {0} is being copied there, and is not whole yet; end that with the same `onboard ledger` command"
+    )]
+    Copying(String),
     /// Somebody took the file away.
     #[error("the ledger {} was moved, replaced or deleted while the run was writing it", shown(.0))]
     Replaced(PathBuf),
@@ -178,6 +263,11 @@ fn shown(path: &Path) -> String {
 }
 
 impl LedgerError {
+    /// Whether another try may work, without anybody doing anything: exit status 5.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::InUse { .. } | Self::OutOfReach { .. } | Self::Fenced { .. })
+    }
+
     fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
         if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) {
             return Self::NotALedger(path.to_owned());
@@ -189,7 +279,7 @@ impl LedgerError {
 
 /// Who holds the lock, as far as that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder(String);
+pub struct Holder(pub(crate) String);
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -239,9 +329,72 @@ pub(crate) enum Entry {
         was_sent: bool,
         /// Who decided.
         by: String,
+        /// Why.
+        why: Option<String>,
     },
     /// Intents of dead runs are unknown from here on.
     Recovered,
+    /// A session began that is no run.
+    SessionBegan {
+        /// Its id.
+        id: uuid::Uuid,
+        /// Who, where.
+        who: String,
+        /// `settle` or `move`.
+        command: String,
+    },
+    /// It ended.
+    SessionEnded {
+        /// Its exit status.
+        exit_status: u8,
+    },
+    /// The session that was open is over: another one took the log over.
+    TookOver {
+        /// Which.
+        from: uuid::Uuid,
+    },
+    /// The session is alive.
+    Alive,
+    /// The ledger was made.
+    Made {
+        /// By whom.
+        who: String,
+    },
+    /// Objects of another log follow.
+    CopyBegan(CopyStart),
+    /// All of them are there.
+    CopyEnded,
+    /// The ledger goes on elsewhere.
+    MovedTo {
+        /// Where.
+        to: String,
+    },
+}
+
+/// A copy of another log that begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyStart {
+    /// Which log, as people read it.
+    pub from: String,
+    /// How many objects.
+    pub count: u64,
+    /// The hash of the last of them.
+    pub head: store::Hash,
+    /// Whether the other log goes on here.
+    pub moves: bool,
+    /// Who.
+    pub who: String,
+}
+
+/// Where a ledger stands: what `--ledger-seal` and `ledger verify --expect` compare.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Seal {
+    /// The ledger's id.
+    pub id: String,
+    /// Of a file: how many runs ended. Elsewhere: the number of the log's last object.
+    pub number: u64,
+    /// The hash of that end and of all before it, in hex.
+    pub hash: String,
 }
 
 /// Something is about to be sent.
@@ -290,7 +443,7 @@ pub struct RunStart {
     /// Tells accounts apart.
     pub account: [u8; 8],
     /// `run` or `invite`.
-    pub command: &'static str,
+    pub command: String,
     /// The roster's name.
     pub roster: String,
     /// The roster's SHA-256.
@@ -299,6 +452,8 @@ pub struct RunStart {
     pub rows: usize,
     /// Who runs it, on which machine.
     pub who: String,
+    /// The hash of the plan that it carries out.
+    pub plan: Option<[u8; 32]>,
 }
 
 /// What was used of a portal's limits.

@@ -83,7 +83,25 @@ fn gone() -> LedgerError {
 
 fn write_groups(mut ledger: Ledger, inbox: &mpsc::Receiver<Order>) -> Ledger {
     let mut poison: Option<String> = None;
-    while let Ok(first) = inbox.recv() {
+    loop {
+        // A log elsewhere is told that its session is alive; a file needs no such thing.
+        let first = match ledger.silent_for() {
+            None => match inbox.recv() {
+                Ok(first) => first,
+                Err(mpsc::RecvError) => break,
+            },
+            Some(quiet) => match inbox.recv_timeout(quiet) {
+                Ok(first) => first,
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) if poison.is_some() => continue,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if let Err(error) = ledger.say_alive() {
+                        poison = Some(error.to_string());
+                    }
+                    continue;
+                }
+            },
+        };
         let mut group = vec![first];
         // Outcomes alone wait a little for an intent to share their sync with.
         while group.len() < GROUP {
@@ -155,7 +173,7 @@ fn write_group(ledger: &mut Ledger, group: Vec<Order>, answers: &mut Vec<Answer>
             }
             Order::Entry(at, entry, done) => {
                 if result.is_ok() {
-                    result = ledger.apply(at, &entry).map(drop);
+                    result = ledger.put(at, &entry).map(drop);
                 }
                 answers.extend(done.map(Answer::Done));
             }

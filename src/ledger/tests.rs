@@ -72,7 +72,8 @@ fn begin(ledger: &mut Ledger, now: Timestamp) {
     let start = RunStart {
         id: uuid::Uuid::now_v7(),
         account: [7; 8],
-        command: "run",
+        command: "run".to_owned(),
+        plan: None,
         roster: "users.csv".into(),
         roster_hash: [0; 32],
         rows: 2,
@@ -137,14 +138,15 @@ async fn an_intent_of_a_dead_run_is_unknown_until_a_person_settles_it() {
     let ledger = open(&path);
     assert!(matches!(held(&ledger, Mail::Congratulation, ANN), Ok(Some(Held::Unknown { .. }))));
     let mut ledger = ledger;
-    let settle = |ledger: &mut Ledger, sent| ledger.settle(Mail::Congratulation, ANN, sent, "ben").expect("settled");
+    let settle =
+        |ledger: &mut Ledger, sent| ledger.settle(Mail::Congratulation, ANN, sent, "ben", None).expect("settled");
     assert_eq!(settle(&mut ledger, false), Settlement::Done);
     assert_eq!(settle(&mut ledger, false), Settlement::NotUnknown("unknown".into()));
     let (mut ledger, again) = record(ledger, ANN, Some(Ending::Unknown { why: "lost".into() })).await;
     assert!(matches!(again, Intended::Open(_)));
     assert_eq!(settle(&mut ledger, true), Settlement::Done);
     assert!(matches!(held(&ledger, Mail::Congratulation, ANN), Ok(Some(Held::Sent { .. }))));
-    assert_eq!(ledger.settle(Mail::Congratulation, BEN, true, "ben").expect("asked"), Settlement::NoRecord);
+    assert_eq!(ledger.settle(Mail::Congratulation, BEN, true, "ben", None).expect("asked"), Settlement::NoRecord);
     let story = ledger.story(UserId::from_bytes(ANN)).expect("a story");
     assert_eq!(story.iter().map(|one| one.decided_by.as_deref()).collect::<Vec<_>>(), [Some("ben"), Some("ben")]);
 }
@@ -859,7 +861,7 @@ async fn an_address_names_what_is_undecided_of_either_mail() {
     let named = |mail, subject, is_unknown| Named { mail, subject, is_unknown };
     let found = ledger.named_by(email).expect("asked");
     assert_eq!(found, [named(Mail::Congratulation, ANN, false), named(Mail::Invitation, email.0, true)]);
-    let settled = ledger.settle(Mail::Invitation, email.0, true, "ben").expect("settled");
+    let settled = ledger.settle(Mail::Invitation, email.0, true, "ben", None).expect("settled");
     assert_eq!(settled, Settlement::Done);
     assert!(matches!(held(&ledger, Mail::Invitation, email.0), Ok(Some(Held::Sent { .. }))));
     let mails = |story: Vec<AttemptRecord>| story.iter().map(|one| one.mail).collect::<Vec<_>>();

@@ -185,13 +185,14 @@ fn beginning(id: uuid::Uuid, account: [u8; 8], settings: &Settings, roster: &Ros
         id,
         account,
         command: match settings.mail {
-            Mail::Congratulation => "run",
-            Mail::Invitation => "invite",
+            Mail::Congratulation => "run".to_owned(),
+            Mail::Invitation => "invite".to_owned(),
         },
         roster: settings.source.to_string(),
         roster_hash: roster.sha256(),
         rows: roster.rows().len(),
         who: crate::who::who(),
+        plan: None,
     }
 }
 

@@ -15,7 +15,7 @@ impl Ledger {
     pub(super) fn enter(&mut self, entry: &Entry) -> Result<Made, LedgerError> {
         let at = self.clock.now();
         self.begin()?;
-        let made = self.apply(at, entry).and_then(|made| self.commit().map(|()| made));
+        let made = self.put(at, entry).and_then(|made| self.commit().map(|()| made));
         if made.is_err() {
             self.take_back();
         }
@@ -27,15 +27,31 @@ impl Ledger {
         self.connection.execute_batch("BEGIN IMMEDIATE").map_err(self.broken())
     }
 
+    /// Ends the transaction. Of a ledger elsewhere the log comes first: what it does not acknowledge is in no copy.
     pub(in crate::ledger) fn commit(&mut self) -> Result<(), LedgerError> {
+        self.append_lines()?;
         self.connection.execute_batch("COMMIT").map_err(self.broken())
     }
 
     /// Takes back what was written since it began; if even that fails, closing the file takes it back.
     pub(in crate::ledger) fn take_back(&mut self) {
+        self.drop_lines();
         if !self.connection.is_autocommit() {
             drop(self.connection.execute_batch("ROLLBACK"));
         }
+    }
+
+    /// Records an entry: makes of the file what it says and, where the ledger is elsewhere, puts it among what is
+    /// appended with this transaction.
+    pub(in crate::ledger) fn put(&mut self, at: i64, entry: &Entry) -> Result<Made, LedgerError> {
+        if self.log.is_none() {
+            return self.apply(at, entry);
+        }
+        // Named before it is applied: an attempt that is let go has its place in the log all the same.
+        let line = self.line_of(at, entry)?;
+        let made = self.apply(at, entry)?;
+        self.add_line(&line, made)?;
+        Ok(made)
     }
 
     /// Makes of the file what an entry of this time (milliseconds since 1970) says, within the transaction that goes on.
@@ -71,14 +87,32 @@ impl Ledger {
                         serde_json::Value::Object(counts).to_string(),
                     ],
                 )?;
+                self.session_ends()?;
+                if self.log.is_none() {
+                    self.seal_run(at, *exit_status)?;
+                }
             }
-            Entry::Decided { attempt, was_sent, by } => {
+            Entry::Decided { attempt, was_sent, by, why } => {
                 let (state, decision) = if *was_sent { ("sent", "sent") } else { ("unknown", "not sent") };
                 self.change(
-                    "UPDATE attempt SET state = ?2, holds = ?3, decision = ?4, decided_by = ?5, decided_at = ?6 WHERE id = ?1",
-                    params![attempt.0, state, was_sent, decision, by, at],
+                    "UPDATE attempt SET state = ?2, holds = ?3, decision = ?4, decided_by = ?5, decided_at = ?6, decision_reason = ?7 \
+                     WHERE id = ?1",
+                    params![attempt.0, state, was_sent, decision, by, at, why],
                 )?;
             }
+            Entry::SessionBegan { id, who, command } => self.session_begins(at, *id, who, command, None)?,
+            Entry::SessionEnded { .. } => self.session_ends()?,
+            Entry::TookOver { .. } => self.session_ends()?,
+            Entry::Alive | Entry::Made { .. } => {}
+            Entry::CopyBegan(start) => {
+                // Until it ended, what it will be then stands where a move would say where to.
+                self.change(
+                    "UPDATE head SET standing = 'copying', moved_to = CASE WHEN ?1 THEN 'here' END",
+                    [start.moves],
+                )?;
+            }
+            Entry::CopyEnded => self.copy_ends()?,
+            Entry::MovedTo { to } => drop(self.change("UPDATE head SET standing = 'moved', moved_to = ?1", [to])?),
             Entry::Recovered => {
                 let unknown = self.change(
                     "UPDATE attempt SET state = 'unknown', ended_at = ?1, reason = 'the run died before the answer came' \
@@ -96,8 +130,8 @@ impl Ledger {
         // No portal's window is longer than a day.
         self.change("DELETE FROM window_use WHERE at < ?1", [at.saturating_sub(DAY_MS)])?;
         self.change(
-            "INSERT INTO run (uuid, portal, account, command, roster, roster_hash, rows, who, started_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO run (uuid, portal, account, command, roster, roster_hash, rows, who, started_at, plan) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 start.id.to_string(),
                 portal,
@@ -108,10 +142,11 @@ impl Ledger {
                 i64::try_from(start.rows).unwrap_or(i64::MAX),
                 start.who,
                 at,
+                start.plan.as_ref().map(<[u8; 32]>::as_slice),
             ],
         )?;
         self.run = self.connection.last_insert_rowid();
-        Ok(())
+        self.session_begins(at, start.id, &start.who, &start.command, Some((self.run, portal)))
     }
 
     fn intent(&mut self, at: i64, intent: &Intent) -> Result<AttemptId, LedgerError> {
@@ -153,7 +188,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn change(&self, statement: &str, parameters: impl rusqlite::Params) -> Result<usize, LedgerError> {
+    pub(super) fn change(&self, statement: &str, parameters: impl rusqlite::Params) -> Result<usize, LedgerError> {
         self.connection
             .prepare_cached(statement)
             .and_then(|mut statement| statement.execute(parameters))

@@ -297,6 +297,7 @@ impl Ledger {
         subject: Subject,
         was_sent: bool,
         by: &str,
+        why: Option<&str>,
     ) -> Result<Settlement, LedgerError> {
         for portal in self.portals.clone() {
             let found = self
@@ -313,7 +314,7 @@ impl Ledger {
             if state != "unknown" || !holds {
                 return Ok(Settlement::NotUnknown(state));
             }
-            self.enter(&Entry::Decided { attempt, was_sent, by: by.to_owned() })?;
+            self.enter(&Entry::Decided { attempt, was_sent, by: by.to_owned(), why: why.map(str::to_owned) })?;
             return Ok(Settlement::Done);
         }
         Ok(Settlement::NoRecord)

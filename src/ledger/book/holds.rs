@@ -68,9 +68,9 @@ impl Ledger {
             if !intent.let_go.covers(&held) || self.is_open(attempt)? {
                 return Ok(Intended::Held(held));
             }
-            self.apply(at, &Entry::LetGo(attempt))?;
+            self.put(at, &Entry::LetGo(attempt))?;
         }
-        match self.apply(at, &Entry::Intent(*intent))? {
+        match self.put(at, &Entry::Intent(*intent))? {
             Made::Attempt(attempt) => Ok(Intended::Open(attempt)),
             Made::Records | Made::Unknown(_) => Err(LedgerError::Stopped("an intent made no attempt".to_owned())),
         }

@@ -1,14 +1,19 @@
 //! The ledger's file: an SQLite database, which is what the entries make of it.
 
 mod apply;
+mod elsewhere;
 mod fence;
 pub(super) mod file;
 mod history;
 mod holds;
+mod lines;
 mod open;
 mod questions;
 pub(super) mod schema;
+mod session;
 mod state;
 
+pub use self::elsewhere::Local;
 pub use self::history::{AttemptRecord, Named, RunRecord, Settlement, UserRecord};
+pub use self::session::{Holding, SessionStart};
 pub use self::state::Ledger;

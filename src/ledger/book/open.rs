@@ -26,7 +26,7 @@ impl Ledger {
         Ok(ledger)
     }
 
-    fn open_at(path: &Path, must_know: bool) -> Result<Self, LedgerError> {
+    pub(super) fn open_at(path: &Path, must_know: bool) -> Result<Self, LedgerError> {
         let unmakeable = |source| LedgerError::Unmakeable { path: path.to_owned(), source: Arc::new(source) };
         let exists = path.try_exists().map_err(unmakeable)?;
         if must_know && !exists {
@@ -87,6 +87,7 @@ impl Ledger {
             portals: Vec::new(),
             run: 0,
             fresh,
+            log: None,
             names: RefCell::default(),
             folder: None,
         })

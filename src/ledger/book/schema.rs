@@ -9,10 +9,10 @@ use crate::ledger::LedgerError;
 /// `onbd`: tells our files from other SQLite databases.
 const APPLICATION_ID: i64 = 0x6f6e_6264;
 /// The version that this program writes.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// One string for each step from a version to the next.
-pub(in crate::ledger) const STEPS: [&str; 2] = [
+pub(in crate::ledger) const STEPS: [&str; 3] = [
     "
 CREATE TABLE portal (
     id      INTEGER PRIMARY KEY,
@@ -85,6 +85,38 @@ CREATE TABLE attempt (
 INSERT INTO attempt SELECT * FROM attempt_1;
 DROP TABLE attempt_1;
 CREATE UNIQUE INDEX one_attempt_holds ON attempt (portal, kind, subject) WHERE holds = 1;
+",
+    // A ledger has an id and a head, and may be what the objects of a log make: then attempts have their place in it.
+    "
+ALTER TABLE attempt ADD COLUMN decision_reason TEXT;
+ALTER TABLE attempt ADD COLUMN object INTEGER; -- of a ledger elsewhere: where the intent stands in its log
+ALTER TABLE attempt ADD COLUMN line INTEGER;
+CREATE INDEX attempt_in_log ON attempt (object, line) WHERE object IS NOT NULL;
+ALTER TABLE run ADD COLUMN plan BLOB; -- the hash of the plan that it carries out
+ALTER TABLE run ADD COLUMN number INTEGER; -- of a file: the place of its end in the chain of ended runs
+ALTER TABLE run ADD COLUMN hash BLOB; -- of a file: of that end and of all before it
+CREATE TABLE head (
+    id              INTEGER PRIMARY KEY CHECK (id = 1),
+    ledger          TEXT NOT NULL,
+    number          INTEGER NOT NULL, -- of a file: how many runs ended; of a copy: the last object of the log
+    hash            BLOB NOT NULL,
+    copied          TEXT NOT NULL, -- of a copy: where it stands within a log that was copied into this one
+    session         TEXT, -- whose entries follow: the one that is open
+    session_who     TEXT,
+    session_command TEXT,
+    session_since   INTEGER,
+    session_run     INTEGER,
+    session_portal  INTEGER,
+    standing        TEXT, -- 'copying', 'copy' or 'moved'; else runs may use it
+    moved_to        TEXT,
+    snapshot        TEXT -- of a copy: the last snapshot that the log names, as JSON
+) STRICT;
+INSERT INTO head (id, ledger, number, hash, copied) VALUES (1, lower(hex(randomblob(16))), 0, zeroblob(32), '[]');
+CREATE TABLE object (
+    number  INTEGER PRIMARY KEY,
+    hash    BLOB NOT NULL,
+    mark    TEXT NOT NULL -- what the store's list shows for these bytes; empty where that was not seen yet
+) STRICT;
 ",
 ];
 

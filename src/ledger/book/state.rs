@@ -9,9 +9,9 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::fence::Fresh;
 #[cfg(unix)]
 use super::file::inode;
+use super::{elsewhere::Log, fence::Fresh};
 use crate::{
     ledger::{AttemptId, Clock, Entry, LedgerError, RunStart},
     origin::Origin,
@@ -27,6 +27,8 @@ pub struct Ledger {
     pub(super) portals: Vec<i64>,
     pub(super) run: i64,
     pub(super) fresh: Fresh,
+    /// Of a ledger elsewhere: its log. The file is then a copy, made of the log's entries.
+    pub(super) log: Option<Box<Log>>,
     /// Names of runs that were asked for: many attempts share one.
     pub(super) names: RefCell<HashMap<i64, Arc<str>>>,
     #[cfg(unix)]
@@ -64,7 +66,20 @@ impl Ledger {
         move |error| LedgerError::from_sqlite(&path, &error)
     }
 
-    /// Where it is.
+    /// Where it is, as people may read it.
+    pub fn name(&self) -> String {
+        match &self.log {
+            Some(log) => log.name().to_owned(),
+            None => crate::display::shown_path(&self.path),
+        }
+    }
+
+    /// Whether it is a log elsewhere, and this file a copy.
+    pub fn is_elsewhere(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// Where it is on this machine.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -103,7 +118,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn portal_id(&self, origin: &Origin) -> Result<Option<i64>, LedgerError> {
+    pub(super) fn portal_id(&self, origin: &Origin) -> Result<Option<i64>, LedgerError> {
         self.connection
             .query_row("SELECT id FROM portal WHERE origin = ?1", [origin.as_str()], |row| row.get(0))
             .optional()
@@ -112,6 +127,10 @@ impl Ledger {
 
     /// Makes intents of dead runs `unknown`, and says how many. Only the holder of the lock may do this.
     pub fn recover(&mut self) -> Result<usize, LedgerError> {
+        let open = self.connection.prepare("SELECT 1 FROM attempt WHERE holds = 1 AND state = 'intent'");
+        if !open.and_then(|mut open| open.exists([])).map_err(self.broken())? {
+            return Ok(0);
+        }
         match self.enter(&Entry::Recovered)? {
             Made::Unknown(count) => Ok(count),
             Made::Records | Made::Attempt(_) => Ok(0),
@@ -131,6 +150,7 @@ impl Ledger {
         counts: impl IntoIterator<Item = (W, u64)>,
     ) -> Result<(), LedgerError> {
         let counts = counts.into_iter().map(|(word, count)| (word.into(), count)).collect();
+        self.keep_snapshot()?;
         self.enter(&Entry::RunEnded { exit_status, requests, counts })?;
         self.fold()
     }
