@@ -3,13 +3,15 @@
 //! Absent on purpose: retries, redirects, cookies and waiting. Nothing below this module sends a request a second
 //! time (`reqwest::retry::never`; what remains in the HTTP stack re-sends only a request of which no byte was
 //! written), and nothing in it knows of pace, ledger or rows. Congratulations have a client of their own: no body
-//! decoder, and connections that were idle for longer than two seconds are not used again.
+//! decoder, and connections that were idle for longer than two seconds are not used again. Where the ledger is shared,
+//! no message begins to leave once its lease is over (`watched`).
 
 pub mod envelope;
 mod fault;
 pub mod person;
 mod proxy;
 mod trust;
+mod watched;
 mod web_page;
 
 use std::{
@@ -19,14 +21,13 @@ use std::{
 };
 
 use reqwest::{
-    Client, ClientBuilder, Method, Proxy, Response, Url,
-    header::{
-        ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE,
-    },
+    Body, Client, ClientBuilder, Method, Proxy, Response, Url,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE},
 };
 
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
+use self::watched::{Suspended, Watched};
 pub use self::{
     envelope::{InviteLink, LinkAnswer},
     fault::{Effect, ErrorBody, Fault, Loss},
@@ -35,6 +36,7 @@ pub use self::{
 use crate::{
     display::{Shown, shown_path},
     file::read_small,
+    lease::Lease,
     origin::{PortalAddress, ProxyAddress},
     pace::Refusal,
     secret::{self, Secret},
@@ -132,6 +134,8 @@ pub struct Portal {
     writes: Client,
     /// Where congratulations go, up to their query.
     congratulations: Url,
+    /// For how long messages may leave, where the ledger is shared.
+    lease: Option<Lease>,
 }
 
 /// Sets up the cryptography once for the process; later calls change nothing.
@@ -186,7 +190,16 @@ impl Portal {
             key: access.key,
             reads,
             writes,
+            lease: None,
         })
+    }
+
+    /// Lets messages leave only while this lease is fresh. The look is made when the connection stands, right before the
+    /// first byte; a message that is too late is [`Fault::NotSent`], and may be tried again with an intent of its own.
+    #[must_use]
+    pub fn guarded_by(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self
     }
 
     /// Masks one more secret (the portal's machine key) in whatever the portal says.
@@ -284,7 +297,7 @@ impl Portal {
     }
 
     async fn send_congratulation(&self, url: Url) -> Result<(), Fault> {
-        let request = self.writes.request(Method::POST, url).header(CONTENT_LENGTH, 0);
+        let request = self.writes.request(Method::POST, url).body(self.watched(String::new()));
         let response = self.heard(request.send().await).await?;
         let body = self.body_of_success(response, MAX_SMALL_BODY).await?;
         envelope::accepted(&body).map_err(Fault::Unreadable)
@@ -296,10 +309,15 @@ impl Portal {
             .writes
             .request(method, self.address.join(path))
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(json);
+            .body(self.watched(json));
         let response = self.heard(request.send().await).await?;
         let body = self.body_of_success(response, MAX_LISTED_BODY).await?;
         envelope::success(&body).map_err(Fault::Unreadable)
+    }
+
+    /// What a message carries, which leaves only while the ledger is known to be ours.
+    fn watched(&self, body: String) -> Body {
+        Body::wrap(Watched::new(body, self.lease.clone()))
     }
 
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Fault> {
@@ -390,6 +408,10 @@ async fn bounded_body(mut response: Response, limit: usize) -> Result<Vec<u8>, F
 
 /// Sorts an error of the HTTP stack. Its text is used only where no URL is in it: URLs hold user ids and keys.
 fn fault_of(error: &reqwest::Error) -> Fault {
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    if let Some(suspended) = causes.find_map(|cause| cause.downcast_ref::<Suspended>()) {
+        return Fault::NotSent { why: suspended.to_string(), for_good: false };
+    }
     if error.is_connect() {
         return not_sent(error);
     }

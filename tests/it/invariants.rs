@@ -124,7 +124,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("workflow", &["attempt", "mail", "outcome", "pace", "plan", "portal", "reason", "roster", "user"]),
     ("plan", &["attempt", "display", "mail", "outcome", "pace", "portal", "reason", "roster", "user"]),
     ("mail", &["attempt", "outcome", "portal", "reason", "user"]),
-    ("portal", &["display", "file", "origin", "pace", "secret", "user"]),
+    ("portal", &["display", "file", "lease", "origin", "pace", "secret", "user"]),
     ("ledger", &["attempt", "display", "file", "origin", "pace", "user"]),
     ("sandbox", &["roster", "user"]),
     ("roster", &["display", "outcome", "sheet", "user"]),
