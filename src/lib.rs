@@ -61,7 +61,7 @@
 //! | [`user`], [`outcome`], [`reason`], [`attempt`], [`mod@exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
 //! | [`lease`] | how long a session may send without a word from a shared ledger |
 //! | [`who`] | who runs this, for the record |
-//! | [`place`] | where the ledger lies when nobody says |
+//! | [`place`] | where the ledger lies, as it is typed, and when nobody says |
 //! | [`home`] | `~` in paths that no shell has seen |
 //! | [`signing`] | the key that a real portal demands |
 //! | [`sheet`], [`mod@file`], [`signals`] | cells and columns of in and out; files that are whole or not there; Ctrl-C as a value |
@@ -100,6 +100,7 @@
 //! reason     why
 //! attempt    what is on record of a message
 //! pace       when the next request may leave: pure
+//! place      where the ledger lies
 //! origin
 //! user
 //! exit
@@ -107,7 +108,6 @@
 //! lease      how long a session may send without a word from its ledger
 //! secret
 //! file       there whole or not at all
-//! place      where the ledger lies when nobody says
 //! home
 //! display
 //! ```

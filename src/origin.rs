@@ -208,6 +208,15 @@ impl Origin {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Its host, and its port where that is not the usual one.
+    pub fn host_and_port(&self) -> (&str, Option<u16>) {
+        let place = self.0.split_once("://").map_or(&*self.0, |(_scheme, place)| place);
+        match place.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
+            Some((host, Ok(port))) => (host, Some(port)),
+            _ => (place, None),
+        }
+    }
 }
 
 impl FromStr for Origin {

@@ -169,7 +169,7 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
     pub tenant: Option<i64>,
     /// The ledger to look at [default: in your state directory]
-    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PATH")]
+    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PLACE")]
     pub ledger: Option<PathBuf>,
     /// As JSON
     #[arg(long)]
@@ -310,7 +310,7 @@ pub struct LimitArgs {
 #[command(next_help_heading = "Ledger")]
 pub struct LedgerArgs {
     /// The durable record of what was sent [default: in your state directory; must be given where CI=true]
-    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PATH")]
+    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PLACE")]
     pub ledger: Option<PathBuf>,
     /// Refuse to start where the ledger does not exist yet
     #[arg(long)]
@@ -536,7 +536,7 @@ pub struct HistoryArgs {
     #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
     pub portal: Option<PortalAddress>,
     /// The ledger to read [default: in your state directory]
-    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PATH")]
+    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PLACE")]
     pub ledger: Option<PathBuf>,
 }
 
@@ -568,7 +568,7 @@ pub struct SettleArgs {
     #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
     pub portal: Option<PortalAddress>,
     /// The ledger to write [default: in your state directory]
-    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PATH")]
+    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PLACE")]
     pub ledger: Option<PathBuf>,
     /// How long to wait for a run on the same ledger
     #[arg(long, value_name = "DURATION", default_value = "10min")]

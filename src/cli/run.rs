@@ -11,6 +11,7 @@ use crate::{
     display::shell_word,
     outcome::Outcome,
     pace::Limits,
+    place,
     roster::Source,
     secret::masked_value,
     settings::{
@@ -63,10 +64,19 @@ impl Parsed {
         let words: Vec<String> = words
             .filter(|word| !again.contains(&&**word))
             // What was typed by mistake is not shown either.
-            .map(|word| shell_word(&masked_value(&word)))
+            .map(|word| shell_word(&told_back(&word)))
             .collect();
         Some(format!("onboard {}", words.join(" ")))
     }
+}
+
+/// A word that was typed, without its secrets; a ledger's place by its name.
+fn told_back(word: &str) -> String {
+    let (option, value) = match word.strip_prefix("--ledger=") {
+        Some(value) => ("--ledger=", value),
+        None => ("", word),
+    };
+    place::shown(value).map_or_else(|| masked_value(word), |name| format!("{option}{name}"))
 }
 
 /// What a run of this mail is told where nothing else is said.

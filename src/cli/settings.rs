@@ -17,6 +17,7 @@ use crate::{
     display::{Shown, shown_path},
     file::read_small,
     home::{self, NoHome},
+    place,
     secret::masked_value,
 };
 
@@ -348,13 +349,16 @@ fn with_defaults(command: clap::Command, file: &File) -> Result<clap::Command, S
 
 /// Whether an option takes a path: its value is called so in the help.
 fn is_path(arg: &clap::Arg) -> bool {
-    arg.get_value_names().unwrap_or_default().iter().any(|name| name == "PATH" || name == "FILE")
+    arg.get_value_names().unwrap_or_default().iter().any(|name| name == "PATH" || name == "FILE" || name == "PLACE")
 }
 
 /// A path of the settings file: `~` is the home, and what is not absolute lies below the file's own folder, wherever
-/// the program is started. `-` is standard output, and what has a scheme is no path.
+/// the program is started. `-` is standard output, and what has a scheme is no path, but for a ledger's folder.
 fn from_file(text: &str, file: &File) -> Result<String, NoHome> {
-    if text.is_empty() || text == "-" || text.contains("://") {
+    if let Some(folder) = text.strip_prefix("file://") {
+        return Ok(format!("file://{}", from_file(folder, file)?));
+    }
+    if text.is_empty() || text == "-" || place::has_scheme(text) {
         return Ok(text.to_owned());
     }
     let path = home::at_home(Path::new(text), home::home().as_deref())?;
@@ -408,6 +412,9 @@ fn effective(command: &clap::Command, matches: &ArgMatches, file: Option<&File>)
             .map(|values| values.map(|value| value.to_string_lossy().into_owned()).collect())
             .unwrap_or_default();
         let value = match id {
+            "ledger" => {
+                raw.first().map(|given| place::shown(given).unwrap_or_else(|| masked_value(given))).unwrap_or_default()
+            }
             "key" if source != Provenance::Default => "set".to_owned(),
             // What follows the program's name may be a secret, and how would one know.
             "api_key_command" => raw.first().map(|command| first_word(command)).unwrap_or_default(),
@@ -441,9 +448,12 @@ mod tests {
         let path = |text| from_file(text, &file).expect("a path");
         assert_eq!(path("ledger.db"), "/etc/onboard/ledger.db");
         assert_eq!(path("../ca.pem"), "/etc/onboard/../ca.pem");
-        for as_it_is in ["/var/lib/ledger.db", "-", "", "s3://bucket/ledger"] {
+        for as_it_is in
+            ["/var/lib/ledger.db", "-", "", "s3://bucket/ledger", "postgres://db/hr?ledger=a", "file:///var"]
+        {
             assert_eq!(path(as_it_is), as_it_is);
         }
+        assert_eq!(path("file://ledger"), "file:///etc/onboard/ledger");
         let here = File { path: "onboard.toml".into(), values: Vec::new() };
         assert_eq!(from_file("ledger.db", &here), Ok("ledger.db".into()));
         assert!(from_file("~ben/ledger.db", &here).is_err());

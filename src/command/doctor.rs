@@ -286,15 +286,19 @@ async fn look_at_congratulation_key(args: &DoctorArgs, portal: &Portal, findings
 }
 
 fn look_at_ledger(args: &DoctorArgs, entry: &access::Entry, findings: &mut Findings) {
-    let path = match place::ledger(args.ledger.as_deref()) {
-        Ok(path) => path,
+    let place = match place::place(args.ledger.as_deref(), Some(&entry.address.origin())) {
+        Ok(place) => place,
         Err(error) => return findings.bad("ledger", error.to_string(), "keep it on storage that outlives the job"),
+    };
+    let path = match place.as_file() {
+        Ok(path) => path,
+        Err(error) => return findings.bad("ledger", error.to_string(), "name a file with --ledger"),
     };
     let shown = path.display().to_string();
     if !path.exists() {
         return findings.good("ledger", format!("{shown} is made by the first run"));
     }
-    let looked = Ledger::look(&path).and_then(|mut ledger| {
+    let looked = Ledger::look(path).and_then(|mut ledger| {
         ledger.look_at(&entry.address.origin(), &[])?;
         ledger.used(Some(entry.account), std::time::Duration::ZERO)
     });

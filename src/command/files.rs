@@ -6,6 +6,7 @@ use crate::{
     cli::{Cli, Command, LedgerArgs, PortalArgs, ReportArgs, ResultsTarget},
     file::Target,
     files::{Files, Kind},
+    origin::PortalAddress,
     place,
     roster::Source,
 };
@@ -22,40 +23,43 @@ pub(super) fn of(cli: &Cli) -> Files {
         Command::Run(args) => {
             let files = with_portal(files, &args.portal).reads("the roster", path_in(&args.roster));
             let files = files.reads("the machine key", args.congratulation.sign_with.as_deref());
-            let files = with_ledger(files, &args.ledger);
+            let files = with_ledger(files, &args.ledger, args.portal.portal.as_ref());
             let results = results_of(args.output.as_ref(), &args.roster);
             with_reports(files.writes("the results", results.as_deref(), Kind::Results), &args.reports)
         }
         Command::Invite(args) => {
             let files = with_portal(files, &args.portal).reads("the list of people", path_in(&args.people));
             let results = results_of(args.output.as_ref(), &args.people);
-            let files = with_ledger(files, &args.ledger);
+            let files = with_ledger(files, &args.ledger, args.portal.portal.as_ref());
             with_reports(files.writes("the results", results.as_deref(), Kind::Invitations), &args.reports)
         }
         Command::Export(args) => {
-            let files = with_ledger_at(with_portal(files, &args.portal), None);
+            let files = with_ledger_at(with_portal(files, &args.portal), None, args.portal.portal.as_ref());
             files.writes("the roster", args.output.as_ref().and_then(path_out), Kind::Roster)
         }
         Command::Report(args) => {
-            let files = with_ledger_at(files, None).reads("the results that it shows", path_in(&args.results));
+            let files = with_ledger_at(files, None, None).reads("the results that it shows", path_in(&args.results));
             let page = super::report::target(args);
             files.writes("the report", path_of(&page), Kind::Page)
         }
-        Command::Plan(args) => with_ledger(files.reads("the roster", path_in(&args.roster)), &args.ledger),
+        Command::Plan(args) => {
+            let files = files.reads("the roster", path_in(&args.roster));
+            with_ledger(files, &args.ledger, args.portal.portal.as_ref())
+        }
         Command::Doctor(args) => {
             let files = with_portal(files, &args.portal).reads("the machine key", args.sign_with.as_deref());
-            with_ledger_at(files, args.ledger.as_deref())
+            with_ledger_at(files, args.ledger.as_deref(), args.portal.portal.as_ref())
         }
-        Command::History(args) => with_ledger_at(files, args.ledger.as_deref()),
-        Command::Settle(args) => with_ledger_at(files, args.ledger.as_deref()),
-        Command::Check(args) => with_ledger_at(files, None).reads("the roster", path_in(&args.roster)),
-        Command::Sandbox(args) => with_ledger_at(files, None)
+        Command::History(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref()),
+        Command::Settle(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref()),
+        Command::Check(args) => with_ledger_at(files, None, None).reads("the roster", path_in(&args.roster)),
+        Command::Sandbox(args) => with_ledger_at(files, None, None)
             .reads("the roster that it reads", args.roster.as_ref().and_then(path_in))
             .reads("the API key", args.api_key_file.as_deref())
             .reads("the machine key", args.machine_key_file.as_deref())
             .writes("the roster (--write-roster)", args.write_roster.as_deref(), Kind::Roster),
         Command::Template | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
-            with_ledger_at(files, None)
+            with_ledger_at(files, None, None)
         }
     };
     files.writes("the log (--log-file)", diagnostics.log_file.as_deref(), Kind::Log)
@@ -67,8 +71,8 @@ fn with_portal(files: Files, args: &PortalArgs) -> Files {
         .reads("the certificate authority's file", args.ca_file.as_deref())
 }
 
-fn with_ledger(files: Files, args: &LedgerArgs) -> Files {
-    with_ledger_at(files, args.ledger.as_deref())
+fn with_ledger(files: Files, args: &LedgerArgs, portal: Option<&PortalAddress>) -> Files {
+    with_ledger_at(files, args.ledger.as_deref(), portal)
 }
 
 /// Where no ledger is used, that of the runs on this machine is none the less no place to write to.
@@ -76,11 +80,12 @@ fn with_ledger(files: Files, args: &LedgerArgs) -> Files {
     clippy::disallowed_methods,
     reason = "the environment names the ledger of commands that have no option for it"
 )]
-fn with_ledger_at(files: Files, given: Option<&Path>) -> Files {
+fn with_ledger_at(files: Files, given: Option<&Path>, portal: Option<&PortalAddress>) -> Files {
     let named = std::env::var_os("ONBOARD_LEDGER").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let place = place::ledger(given.or(named.as_deref())).ok();
+    let portal = portal.map(PortalAddress::origin);
+    let place = place::place(given.or(named.as_deref()), portal.as_ref()).ok();
     // A ledger elsewhere is no file.
-    files.ledger(place.as_deref().filter(|place| !place.to_string_lossy().contains("://")))
+    files.ledger(place.as_ref().and_then(|place| place.as_file().ok()))
 }
 
 fn with_reports(files: Files, args: &ReportArgs) -> Files {

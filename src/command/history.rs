@@ -10,18 +10,21 @@ use crate::{
     cli::{HistoryArgs, HistoryFormat},
     display::{Shown, moment, shown_path},
     ledger::{AttemptRecord, Ledger, RunRecord, UserRecord},
+    origin::PortalAddress,
     place,
     sheet::neutralise,
     user::{Email, UserId},
 };
 
 pub(super) fn execute(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
-    let path = place::ledger(args.ledger.as_deref())?;
+    let origin = args.portal.as_ref().map(PortalAddress::origin);
+    let place = place::place(args.ledger.as_deref(), origin.as_ref())?;
+    let path = place.as_file()?;
     if !path.exists() {
-        bail!("there is no ledger at {}: nothing was recorded yet (or name another with --ledger)", shown_path(&path));
+        bail!("there is no ledger at {}: nothing was recorded yet (or name another with --ledger)", shown_path(path));
     }
-    let ledger = Ledger::look(&path)?;
-    let portal = args.portal.as_ref().map(|portal| portal.origin().to_string());
+    let ledger = Ledger::look(path)?;
+    let portal = origin.map(|origin| origin.to_string());
     let wanted = |origin: &str| portal.as_deref().is_none_or(|portal| portal == origin);
     match &args.user {
         Some(text) => {

@@ -9,7 +9,7 @@ use crate::{
     cli::{Decision, SettleArgs},
     display::{Shown, shown_path},
     ledger::{Ledger, Lock, Named, Settlement},
-    origin::Origin,
+    origin::{Origin, PortalAddress},
     place,
     terminal::Screen,
     user::{Email, UserId},
@@ -17,15 +17,17 @@ use crate::{
 };
 
 pub(super) fn execute(args: &SettleArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
-    let path = place::ledger(args.ledger.as_deref())?;
+    let given = args.portal.as_ref().map(PortalAddress::origin);
+    let place = place::place(args.ledger.as_deref(), given.as_ref())?;
+    let path = place.as_file()?;
     if !path.exists() {
         bail!(
             "there is no ledger at {}, so there is nothing to settle; name the one that the runs used with --ledger (or \
              ONBOARD_LEDGER)",
-            shown_path(&path)
+            shown_path(path)
         );
     }
-    let lock = Lock::wait_for(&path, "settle", args.lock_timeout.0, |text| screen.say(text))?;
+    let lock = Lock::wait_for(path, "settle", args.lock_timeout.0, |text| screen.say(text))?;
     let mut ledger = Ledger::open(&lock, false)?;
     let origin = origin(args, &ledger)?;
     ledger.look_at(&origin, &[])?;

@@ -109,7 +109,7 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
     let machine_key = settings.sending.sign_with.as_deref().map(|path| machine_key(path, telling)).transpose()?;
     let Reached { portal, origin, name, account, sandbox } = reach(settings, &roster, machine_key.as_ref(), telling)?;
     say_rate(settings, telling);
-    let (lock, mut ledger) = record::open(settings, telling)?;
+    let (lock, mut ledger) = record::open(settings, &origin, telling)?;
     if lock.is_some() {
         ledger.recover()?;
     }

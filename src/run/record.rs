@@ -10,7 +10,8 @@ use crate::{
     ledger::{Elsewhere, Ledger, LedgerError, Lock, Whom},
     mail::needs,
     origin::Origin,
-    place, plan,
+    place::{self, NoPlace},
+    plan,
     roster::Row,
     settings::Settings,
     user::UserId,
@@ -24,16 +25,17 @@ fn given(settings: &Settings) -> Option<PathBuf> {
 
 /// The ledger, turned to the portal; none where there is none yet.
 pub(super) fn look(settings: &Settings, origin: &Origin) -> Result<Option<Ledger>, anyhow::Error> {
-    let path = match place::ledger(settings.ledger.place.as_deref()) {
-        Ok(path) => path,
+    let place = match place::place(settings.ledger.place.as_deref(), Some(origin)) {
+        Ok(place) => place,
         // Without a ledger there is nothing to look up; a run would say that it needs one.
-        Err(_) if !settings.ledger.must_exist => return Ok(None),
+        Err(NoPlace::Ci | NoPlace::NoHome) if !settings.ledger.must_exist => return Ok(None),
         Err(error) => return Err(error.into()),
     };
+    let path = place.as_file()?;
     if !path.exists() && !settings.ledger.must_exist {
         return Ok(None);
     }
-    let mut ledger = Ledger::look(&path)?;
+    let mut ledger = Ledger::look(path)?;
     if settings.ledger.must_exist {
         ledger.require_runs()?;
     }
@@ -42,20 +44,25 @@ pub(super) fn look(settings: &Settings, origin: &Origin) -> Result<Option<Ledger
 }
 
 /// The ledger, locked; or one that is thrown away, which needs no lock.
-pub(super) fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<(Option<Lock>, Ledger), anyhow::Error> {
+pub(super) fn open(
+    settings: &Settings,
+    origin: &Origin,
+    telling: &mut Telling<'_>,
+) -> Result<(Option<Lock>, Ledger), anyhow::Error> {
     let given = given(settings);
     if settings.sandbox && given.is_none() {
         return Ok((None, Ledger::temporary()?));
     }
-    let path = place::ledger(given.as_deref())?;
+    let place = place::place(given.as_deref(), Some(origin))?;
+    let path = place.as_file()?;
     if settings.ledger.must_exist && !path.exists() {
-        return Err(LedgerError::Missing(path).into());
+        return Err(LedgerError::Missing(path.to_owned()).into());
     }
     let purpose = match settings.mail {
         Mail::Congratulation => format!("run {}", settings.source),
         Mail::Invitation => format!("invite {}", settings.source),
     };
-    let lock = Lock::wait_for(&path, &purpose, settings.ledger.wait_for, |text| (telling.say)(text))?;
+    let lock = Lock::wait_for(path, &purpose, settings.ledger.wait_for, |text| (telling.say)(text))?;
     let ledger = Ledger::open(&lock, settings.ledger.must_exist)?;
     Ok((Some(lock), ledger))
 }

@@ -104,7 +104,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "attempt", "display", "file", "home", "origin", "outcome", "pace", "roster", "sandbox", "secret",
+            "attempt", "display", "file", "home", "origin", "outcome", "pace", "place", "roster", "sandbox", "secret",
             "settings", "terminal", "user",
         ],
     ),
@@ -137,7 +137,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("reason", &["attempt", "display", "user"]),
     ("origin", &["display"]),
     ("home", &["display"]),
-    ("place", &["home"]),
+    ("place", &["display", "home", "origin"]),
 ];
 
 /// The units in their order, from the top: the list in `lib.rs`, under "The order".

@@ -451,3 +451,30 @@ fn a_decision_needs_the_ledger_of_the_runs() {
     assert!(ended.said().contains("there is no ledger at none.db, so there is nothing to settle"), "{}", ended.err);
     assert!(!ended.err.contains("--require-ledger") && !bench.path("none.db").exists(), "{}", ended.err);
 }
+
+#[test]
+fn a_ledger_elsewhere_is_named_without_its_secrets_and_is_never_a_file_of_that_name() {
+    let bench = Bench::new();
+    for (place, told) in [
+        ("s4://bucket/SECRETPW", "`s4://` is no place for a ledger"),
+        ("s3:/bucket/x", "two slashes follow the colon"),
+        ("postgres://anna:SECRETPW@db/hr?ledger=a", "must not stand there"),
+        ("s3://bucket/{portal}", "give it with --portal URL"),
+    ] {
+        let output = bench.command(&["history", "--ledger", place]).output().expect("run");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{place}: {text}");
+        assert!(text.contains(told) && !text.contains("SECRETPW"), "{place}: {text}");
+        assert!(output.stdout.is_empty());
+    }
+    for (place, told) in [
+        ("postgres://anna@db/hr?ledger={portal}&sslmode=verify-full", "postgres://db/hr?ledger={portal} "),
+        ("postgres://anna:SECRETPW@db/hr?ledger=a", "postgres:\u{2026} "),
+        ("s3://bucket/onboard/{portal}", "s3://bucket/onboard/{portal} "),
+    ] {
+        let output = bench.command(&["config"]).env("ONBOARD_LEDGER", place).output().expect("run");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let line = text.lines().find(|line| line.contains("ledger ")).unwrap_or_default();
+        assert!(line.contains(told.trim_end()) && !text.contains("SECRETPW"), "{place}: {text}");
+    }
+}
