@@ -125,7 +125,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plan", &["attempt", "display", "mail", "outcome", "pace", "portal", "reason", "roster", "user"]),
     ("mail", &["attempt", "outcome", "portal", "reason", "user"]),
     ("portal", &["display", "file", "lease", "origin", "pace", "secret", "user"]),
-    ("ledger", &["attempt", "display", "file", "origin", "pace", "user"]),
+    ("ledger", &["attempt", "display", "file", "origin", "pace", "place", "user"]),
     ("sandbox", &["roster", "user"]),
     ("roster", &["display", "outcome", "sheet", "user"]),
     ("terminal", &["audience", "display"]),

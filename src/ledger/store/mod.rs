@@ -2,6 +2,8 @@
 //! long, is decided above (`ledger::log`).
 
 pub mod memory;
+pub mod objects;
+mod wire;
 
 use std::fmt::Debug;
 
