@@ -60,8 +60,10 @@
 //! | [`audience`] | whoever watches a run |
 //! | [`user`], [`outcome`], [`reason`], [`attempt`], [`mod@exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
 //! | [`lease`] | how long a session may send without a word from a shared ledger |
+//! | [`seal`] | where a ledger stands, to be kept elsewhere |
 //! | [`who`] | who runs this, for the record |
 //! | [`place`] | where the ledger lies, as it is typed, and when nobody says |
+//! | [`environment`] | what the environment says, taken once |
 //! | [`home`] | `~` in paths that no shell has seen |
 //! | [`signing`] | the key that a real portal demands |
 //! | [`sheet`], [`mod@file`], [`signals`] | cells and columns of in and out; files that are whole or not there; Ctrl-C as a value |
@@ -106,9 +108,11 @@
 //! exit
 //! who
 //! lease      how long a session may send without a word from its ledger
+//! seal       where a ledger stands, to be kept elsewhere
 //! secret
 //! file       there whole or not at all
 //! home
+//! environment  what the environment says, taken once
 //! display
 //! ```
 //!
@@ -133,6 +137,7 @@ pub mod audience;
 pub mod cli;
 pub mod command;
 pub mod display;
+pub mod environment;
 pub mod exit;
 pub mod file;
 pub mod files;
@@ -153,6 +158,7 @@ pub mod results;
 pub mod roster;
 pub mod run;
 pub mod sandbox;
+pub mod seal;
 pub mod secret;
 pub mod settings;
 pub mod sheet;

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     attempt::Mail,
+    environment::Environment,
     file::Target,
     origin::{Origin, PortalAddress, ProxyAddress},
     outcome::Outcome,
@@ -116,6 +117,10 @@ pub struct Trouble {
 pub struct LedgerSettings {
     /// Where it is; in the state directory where it is not said.
     pub place: Option<PathBuf>,
+    /// What the environment says of credentials and folders.
+    pub environment: Environment,
+    /// An earlier run's JSON summary: what the ledger held then it has to hold still.
+    pub seal: Option<PathBuf>,
     /// Whether a person typed the place, as opposed to what stands in the environment or a file.
     pub typed: bool,
     /// Whether it has to be there already.

@@ -103,6 +103,8 @@ pub enum Command {
     Sandbox(Box<SandboxArgs>),
     /// What the ledger knows: runs, or one user's story
     History(HistoryArgs),
+    /// The ledger as a thing: make its place, show what is in it, see whether it is whole
+    Ledger(LedgerCommandArgs),
     /// Record a person's decision on congratulations that may have been sent
     Settle(SettleArgs),
     /// Whether a run could work: portal, key, scopes, permissions, clock, ledger. Sends nothing
@@ -315,6 +317,9 @@ pub struct LedgerArgs {
     /// Refuse to start where the ledger does not exist yet
     #[arg(long)]
     pub require_ledger: bool,
+    /// An earlier run's JSON summary: refuse a ledger that no longer holds what it held then
+    #[arg(long, value_name = "FILE")]
+    pub ledger_seal: Option<PathBuf>,
     /// That address was this portal: its records count (repeatable)
     #[arg(long, value_name = "ORIGIN")]
     pub formerly: Vec<Origin>,
@@ -550,6 +555,39 @@ pub enum HistoryFormat {
     Csv,
     /// JSON.
     Json,
+}
+
+/// `onboard ledger`.
+#[derive(Debug, Clone, Args)]
+pub struct LedgerCommandArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: LedgerAction,
+    /// The ledger [default: in your state directory]
+    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PLACE", global = true)]
+    pub ledger: Option<PathBuf>,
+    /// The portal, for {portal} in the ledger's place
+    #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL", global = true)]
+    pub portal: Option<PortalAddress>,
+}
+
+/// What `onboard ledger` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum LedgerAction {
+    /// Make the place of a ledger elsewhere, once, and see that its store keeps its promise
+    Init {
+        /// Although ledgers of other portals lie beside it
+        #[arg(long)]
+        other_portal: bool,
+    },
+    /// What is in the ledger: its id, portals, runs, who writes it, where it ends
+    Show,
+    /// Whether the ledger is whole; prints the number and hash of its end, to be noted elsewhere
+    Verify {
+        /// A hash that was noted: whether it is still part of the ledger
+        #[arg(long, value_name = "HASH")]
+        expect: Option<String>,
+    },
 }
 
 /// `onboard settle`.

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     attempt::Mail,
     display::shell_word,
+    environment::Environment,
     outcome::Outcome,
     pace::Limits,
     place,
@@ -234,6 +235,8 @@ impl LedgerArgs {
     pub fn settings(&self, effective: &[Setting]) -> LedgerSettings {
         LedgerSettings {
             place: self.ledger.clone(),
+            environment: Environment::of_process(),
+            seal: self.ledger_seal.clone(),
             typed: effective
                 .iter()
                 .any(|setting| setting.name == "ledger" && setting.source == Provenance::CommandLine),

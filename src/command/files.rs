@@ -51,6 +51,7 @@ pub(super) fn of(cli: &Cli) -> Files {
             with_ledger_at(files, args.ledger.as_deref(), args.portal.portal.as_ref())
         }
         Command::History(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref()),
+        Command::Ledger(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref()),
         Command::Settle(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref()),
         Command::Check(args) => with_ledger_at(files, None, None).reads("the roster", path_in(&args.roster)),
         Command::Sandbox(args) => with_ledger_at(files, None, None)

@@ -9,21 +9,27 @@ use jiff::Timestamp;
 use crate::{
     cli::{HistoryArgs, HistoryFormat},
     display::{Shown, moment, shown_path},
-    ledger::{AttemptRecord, Ledger, RunRecord, UserRecord},
+    environment::Environment,
+    ledger::{AttemptRecord, Ledger, RunRecord, UserRecord, places},
     origin::PortalAddress,
-    place,
+    place::{self, Asked, Place},
     sheet::neutralise,
     user::{Email, UserId},
 };
 
 pub(super) fn execute(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
     let origin = args.portal.as_ref().map(PortalAddress::origin);
-    let place = place::place(args.ledger.as_deref(), origin.as_ref())?;
-    let path = place.as_file()?;
-    if !path.exists() {
+    let environment = Environment::of_process();
+    let place = match place::asked(args.ledger.as_deref(), origin.as_ref())? {
+        Asked::One(place) => place,
+        Asked::All(place) => return of_all(&place, &environment, args.format, out),
+    };
+    if let Place::File(path) = &place
+        && !path.exists()
+    {
         bail!("there is no ledger at {}: nothing was recorded yet (or name another with --ledger)", shown_path(path));
     }
-    let ledger = Ledger::look(path)?;
+    let ledger = places::look(&place, &environment, |_| {})?;
     let portal = origin.map(|origin| origin.to_string());
     let wanted = |origin: &str| portal.as_deref().is_none_or(|portal| portal == origin);
     match &args.user {
@@ -47,6 +53,75 @@ pub(super) fn execute(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, any
         }
     }
     Ok(0)
+}
+
+/// One line a ledger: its last run, who writes it, what is undecided.
+fn of_all(
+    place: &Place,
+    environment: &Environment,
+    format: HistoryFormat,
+    out: &mut dyn Write,
+) -> Result<u8, anyhow::Error> {
+    let mut lines = Vec::new();
+    for place in places::below(place, environment)? {
+        let ledger = places::look(&place, environment, |_| {})?;
+        let overview = ledger.overview()?;
+        let last = ledger.runs()?.into_iter().max_by_key(|run| run.started_at);
+        let (run, portal, exit) = match last {
+            Some(run) => (run.run, run.portal, run.exit_status),
+            None => (String::new(), ledger.origins()?.join(", "), None),
+        };
+        lines.push(LedgerRecord {
+            ledger: ledger.name(),
+            portal,
+            last_run: run,
+            started_at: overview.last_run,
+            exit_status: exit,
+            open: ledger.holding_session()?.map(|holding| holding.to_string()),
+            sent: overview.sent,
+            undecided: overview.undecided,
+        });
+    }
+    if lines.is_empty() && format == HistoryFormat::Table {
+        writeln!(out, "there are no ledgers below {}", place.name())?;
+    }
+    write(format, &lines, out)?;
+    Ok(0)
+}
+
+/// A ledger among several.
+#[derive(Debug, serde::Serialize)]
+struct LedgerRecord {
+    ledger: String,
+    portal: String,
+    last_run: String,
+    started_at: Option<Timestamp>,
+    exit_status: Option<i64>,
+    open: Option<String>,
+    sent: u64,
+    undecided: u64,
+}
+
+impl Line for LedgerRecord {
+    const HEADER: &'static [&'static str] =
+        &["ledger", "portal", "run", "started", "exit", "open", "sent", "undecided"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.ledger.clone(),
+            self.portal.clone(),
+            self.last_run.clone(),
+            optional(self.started_at),
+            self.exit_status.map(|status| status.to_string()).unwrap_or_default(),
+            self.open.clone().unwrap_or_default(),
+            self.sent.to_string(),
+            self.undecided.to_string(),
+        ]
+    }
+
+    fn run(&self) -> &str {
+        &self.last_run
+    }
 }
 
 /// What could be a run or a user is a run first.

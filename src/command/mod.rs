@@ -5,6 +5,7 @@ mod doctor;
 mod export;
 mod files;
 mod history;
+mod ledger;
 mod packaging;
 mod plan;
 mod portal_fault;
@@ -144,6 +145,7 @@ fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8,
         Command::Config(args) => packaging::config(args, &parsed.settings, out),
         Command::Completions(args) => packaging::completions(args, out),
         Command::Man(args) => packaging::man(args, out),
+        Command::Ledger(args) => ledger::execute(args, screen, out),
         Command::Settle(args) => settle::execute(args, screen, out),
     }
 }

@@ -8,9 +8,13 @@ use crate::{
     attempt::{Mail, Subject},
     cli::{Decision, SettleArgs},
     display::{Shown, shown_path},
-    ledger::{Ledger, Lock, Named, Settlement},
+    environment::Environment,
+    ledger::{
+        Ledger, Named, Settlement,
+        places::{self, Purpose},
+    },
     origin::{Origin, PortalAddress},
-    place,
+    place::{self, Place},
     terminal::Screen,
     user::{Email, UserId},
     who,
@@ -19,23 +23,38 @@ use crate::{
 pub(super) fn execute(args: &SettleArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
     let given = args.portal.as_ref().map(PortalAddress::origin);
     let place = place::place(args.ledger.as_deref(), given.as_ref())?;
-    let path = place.as_file()?;
-    if !path.exists() {
+    let environment = Environment::of_process();
+    if let Place::File(path) = &place
+        && !path.exists()
+    {
         bail!(
             "there is no ledger at {}, so there is nothing to settle; name the one that the runs used with --ledger (or \
              ONBOARD_LEDGER)",
             shown_path(path)
         );
     }
-    let lock = Lock::wait_for(path, "settle", args.lock_timeout.0, |text| screen.say(text))?;
-    let mut ledger = Ledger::open(&lock, false)?;
-    let origin = origin(args, &ledger)?;
+    let purpose = Purpose { what: "settle".to_owned(), wait_for: args.lock_timeout.0, must_know: false };
+    let (_lock, mut ledger) = places::hold(&place, &environment, &purpose, |text| screen.say(text))?;
+    places::begin(&mut ledger, &who::who(), "settle", args.lock_timeout.0, |text| screen.say(text))?;
+    let settled = settle(args, &mut ledger, out);
+    // Every way out of a session ends it.
+    if ledger.is_elsewhere() {
+        let status = settled.as_ref().copied().unwrap_or(2);
+        ledger.end_session(status)?;
+    }
+    let status = settled?;
+    ledger.close()?;
+    Ok(status)
+}
+
+fn settle(args: &SettleArgs, ledger: &mut Ledger, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
+    let origin = origin(args, ledger)?;
     ledger.look_at(&origin, &[])?;
-    // A run that was killed left its intents; with the lock held they are what `unknown` is made of.
+    // A run that was killed left its intents; with nobody else writing they are what `unknown` is made of.
     ledger.recover()?;
     let by = args.by.clone().unwrap_or_else(who::who);
     // All are understood before the first is recorded.
-    let named = args.users.iter().map(|text| named(text, &ledger)).collect::<Result<Vec<_>, _>>()?;
+    let named = args.users.iter().map(|text| named(text, ledger)).collect::<Result<Vec<_>, _>>()?;
     let mut left_open = 0;
     for (shown, mail, subject) in named {
         let was_sent = args.decision == Decision::Sent;
@@ -56,7 +75,6 @@ pub(super) fn execute(args: &SettleArgs, screen: &Screen, out: &mut dyn Write) -
             }
         }
     }
-    ledger.close()?;
     Ok(u8::from(left_open > 0))
 }
 

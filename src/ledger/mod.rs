@@ -21,6 +21,7 @@ mod book;
 mod clock;
 mod lock;
 pub mod log;
+pub mod places;
 mod recorder;
 pub mod store;
 
@@ -30,9 +31,12 @@ use std::{
     time::Duration,
 };
 
-pub use self::book::{AttemptRecord, Holding, Ledger, Local, Named, RunRecord, SessionStart, Settlement, UserRecord};
+pub use self::book::{
+    AttemptRecord, Holding, Ledger, Local, Named, Overview, RunRecord, SessionStart, Settlement, UserRecord,
+};
 pub use self::clock::Clock;
 pub use self::lock::Lock;
+pub use self::log::Times;
 pub use self::recorder::Recorder;
 use crate::{
     attempt::{Ending, Held, LetGo, Mail, Subject},
@@ -384,17 +388,6 @@ pub struct CopyStart {
     pub moves: bool,
     /// Who.
     pub who: String,
-}
-
-/// Where a ledger stands: what `--ledger-seal` and `ledger verify --expect` compare.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Seal {
-    /// The ledger's id.
-    pub id: String,
-    /// Of a file: how many runs ended. Elsewhere: the number of the log's last object.
-    pub number: u64,
-    /// The hash of that end and of all before it, in hex.
-    pub hash: String,
 }
 
 /// Something is about to be sent.

@@ -787,7 +787,7 @@ fn a_ledger_of_the_first_version_becomes_a_new_one_and_keeps_its_holds() {
     assert_eq!(looked(open(&path)), (true, None));
     let version: i64 =
         Connection::open(&path).and_then(|db| db.query_row("PRAGMA user_version", [], |row| row.get(0))).expect("read");
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
     assert_eq!(count(&path, "holds = 1"), 1);
 }
 

@@ -216,6 +216,7 @@ mod tests {
             roster: "users.csv".to_owned(),
             results: Some("users.results.csv".to_owned()),
             ledger: None,
+            seal: None,
             started_at: Timestamp::UNIX_EPOCH,
             ended_at: Timestamp::UNIX_EPOCH,
             took: Duration::ZERO,

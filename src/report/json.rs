@@ -8,6 +8,7 @@ use super::{
     summary::Summary,
     traffic::{Class, Counts},
 };
+use crate::seal::Seal;
 use crate::{mail, outcome::Outcome};
 
 /// Grows when a member is removed or changes its meaning; new members do not count.
@@ -30,6 +31,9 @@ pub struct SummaryJson {
     /// The ledger; absent where it was thrown away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<String>,
+    /// Where the ledger stood at the end of the run: `--ledger-seal` refuses one that no longer holds this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger_seal: Option<Seal>,
     /// When the run began, RFC 3339.
     #[schemars(with = "String")]
     pub started_at: Timestamp,
@@ -120,6 +124,7 @@ impl From<&Summary> for SummaryJson {
             roster: summary.roster.clone(),
             results: summary.results.clone(),
             ledger: summary.ledger.clone(),
+            ledger_seal: summary.seal.clone(),
             started_at: summary.started_at,
             ended_at: summary.ended_at,
             seconds: summary.took.as_secs_f64(),

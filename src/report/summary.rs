@@ -11,6 +11,7 @@ use crate::{
     display::{Grouped, Span, count, shell_word, shown_path, wrapped},
     mail,
     outcome::{Outcome, Tally},
+    seal::Seal,
 };
 
 /// So many reasons are told on the terminal; the rest is counted.
@@ -65,6 +66,8 @@ pub struct Summary {
     pub results: Option<String>,
     /// Where the record is; none where it was thrown away.
     pub ledger: Option<String>,
+    /// Where the record stands at the end.
+    pub seal: Option<Seal>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.

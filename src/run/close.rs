@@ -1,6 +1,6 @@
 //! The end of a run: its exit status, what is told of it, and what can be done about what went wrong.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -13,6 +13,7 @@ use crate::{
     outcome::Outcome,
     report::{Attention, Reasons, Summary, Traffic},
     roster::Roster,
+    seal::Seal,
     settings::{FailOn, Settings},
     signals::Signal,
     workflow::{Closed, Halt, Job, Manner},
@@ -64,7 +65,8 @@ pub(super) struct Closing<'a, 'r> {
     pub(super) took: Duration,
     pub(super) exit: Exit,
     pub(super) target: &'a Target,
-    pub(super) ledger: Option<PathBuf>,
+    pub(super) ledger: Option<String>,
+    pub(super) seal: Option<Seal>,
     pub(super) trouble: Option<String>,
     pub(super) signal: Option<Signal>,
     pub(super) frees_at: Option<Timestamp>,
@@ -86,7 +88,8 @@ pub(super) fn summary(closing: Closing<'_, '_>) -> Summary {
         portal: closing.portal,
         roster: settings.source.to_string(),
         results,
-        ledger: closing.ledger.map(|path| path.display().to_string()),
+        ledger: closing.ledger,
+        seal: closing.seal,
         started_at: closing.started_at,
         ended_at: closing.ended_at,
         took: closing.took,

@@ -32,7 +32,7 @@ use crate::{
     attempt::{Ending, Mail},
     audience::Audience,
     exit::Exit,
-    ledger::{AttemptId, Intended, Intent, LedgerError, Recorder, RunStart},
+    ledger::{AttemptId, Intended, Intent, LedgerError, Recorder, RunStart, SessionStart},
     mail::word,
     pace::Pace,
     report::Summary,
@@ -73,16 +73,43 @@ impl Record for Recorder {
 impl Opened {
     /// Does what is due. An error means that it could not begin; nothing was sent.
     pub fn carry_out(self, settings: &Settings, audience: &mut dyn Audience) -> Result<Ended, anyhow::Error> {
-        let Self { roster, plan, budget, target, portal, portal_name, account, mut ledger, .. } = self;
+        let Self { roster, plan, budget, forecast, target, portal, portal_name, account, origin, mut ledger, .. } =
+            self;
         // The lock and the embedded portal live until the run is over.
         let Self { lock, machine_key, events, sandbox: _sandbox, .. } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = uuid::Uuid::now_v7();
         let seed = run.as_u64_pair().1;
         let mail = settings.mail;
+        let start = beginning(run, account, settings, &roster);
+        let (plan, budget) = if ledger.is_elsewhere() {
+            let origins = Some((&origin, settings.ledger.formerly.as_slice()));
+            ledger.begin_session(&SessionStart::Run(start), origins, settings.ledger.wait_for, |text| {
+                audience.say(text);
+            })?;
+            let again = ledger
+                .recover()
+                .map_err(anyhow::Error::from)
+                .and_then(|_| open::decide_again(settings, &roster, &ledger, &origin, account, &forecast));
+            match again {
+                Ok(again) => again,
+                Err(error) => {
+                    // Every way out of a session ends it, or the next run would wait for this one.
+                    ledger.end_run(Exit::NotStarted.code(), 0, [("not_attempted", 0)])?;
+                    return Err(error);
+                }
+            }
+        } else {
+            ledger.begin_run(start)?;
+            (plan, budget)
+        };
         let recent = ledger.used(Some(account), settings.limits.rate.window)?.recent;
-        ledger.begin_run(beginning(run, account, settings, &roster))?;
-        let ledger_path = lock.is_some().then(|| ledger.path().to_owned());
+        let ledger_name = (lock.is_some() || ledger.is_elsewhere()).then(|| ledger.name());
+        // Nothing leaves while another session may have begun.
+        let portal = match ledger.lease() {
+            Some(lease) => portal.guarded_by(lease),
+            None => portal,
+        };
         let recorder = Recorder::start(ledger)?;
         // From here on Ctrl-C lets what is in flight finish.
         let clock = Stopwatch::start();
@@ -143,10 +170,12 @@ impl Opened {
             .and_then(|ledger| ledger.used(Some(account), std::time::Duration::ZERO).ok())
             .and_then(|used| end.wall.checked_add(used.frees_in?).ok());
         let mut unwritten = Vec::new();
+        let mut seal = None;
         if let Some(mut ledger) = ledger.filter(|_| recorded.is_ok()) {
             let counts = job.tally().occurred().map(|(outcome, rows)| (word(mail, outcome), rows));
-            let closed = ledger.end_run(exit.code(), traffic.sent(), counts).and_then(|()| ledger.close());
-            if let Err(error) = closed {
+            let ended = ledger.end_run(exit.code(), traffic.sent(), counts);
+            seal = ended.is_ok().then(|| ledger.seal().ok()).flatten().filter(|_| ledger_name.is_some());
+            if let Err(error) = ended.and_then(|()| ledger.close()) {
                 unwritten.push(format!("the end of the run could not be recorded: {error}"));
             }
         }
@@ -164,7 +193,8 @@ impl Opened {
             took: end.now.since_start(),
             exit,
             target: &target,
-            ledger: ledger_path,
+            ledger: ledger_name,
+            seal,
             trouble,
             signal,
             frees_at,

@@ -53,6 +53,7 @@ pub struct Opened {
     pub(super) target: Target,
     pub(super) portal: Portal,
     pub(super) account: [u8; 8],
+    pub(super) origin: Origin,
     pub(super) ledger: Ledger,
     /// Held until the run is over; none for a ledger that is thrown away.
     pub(super) lock: Option<Lock>,
@@ -113,7 +114,12 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
     if lock.is_some() {
         ledger.recover()?;
     }
-    ledger.turn_to(&origin, &settings.ledger.formerly)?;
+    if ledger.is_elsewhere() {
+        // Nothing is written before the session begins, and what is decided now is decided again then.
+        ledger.look_at(&origin, &settings.ledger.formerly)?;
+    } else {
+        ledger.turn_to(&origin, &settings.ledger.formerly)?;
+    }
     let used = ledger.used(Some(account), Duration::ZERO)?;
     let budget = budget(settings, &used);
     let plan = decide(settings, &roster, Some(&ledger), &origin)?;
@@ -128,6 +134,7 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
         target,
         portal,
         account,
+        origin,
         ledger,
         lock,
         machine_key,
@@ -147,7 +154,7 @@ pub fn foresee(
     refuse_unusable(settings, &roster)?;
     let origin = settings.portal.address.as_ref().map(crate::origin::PortalAddress::origin);
     let ledger = match &origin {
-        Some(origin) => record::look(settings, origin)?,
+        Some(origin) => record::look(settings, origin, telling)?,
         None => None,
     };
     // A key that cannot be had says nothing about the plan: then the writes of all accounts count.
@@ -160,6 +167,32 @@ pub fn foresee(
     let plan = decide(settings, &roster, ledger.as_ref(), &origin.unwrap_or_else(Origin::of_sandbox))?;
     let forecast = plan.forecast(roster.rows(), &budget);
     Ok(Foreseen { roster, forecast, budget, knows_ledger: ledger.is_some(), knows_account: account.is_some() })
+}
+
+/// Decides again what is due, since others may have written the ledger until this session began. More messages than
+/// before are more than anybody agreed to.
+pub(super) fn decide_again(
+    settings: &Settings,
+    roster: &Roster,
+    ledger: &Ledger,
+    origin: &Origin,
+    account: [u8; 8],
+    agreed: &Forecast,
+) -> Result<(Plan, Budget), anyhow::Error> {
+    record::check_seal(settings, ledger)?;
+    let used = ledger.used(Some(account), Duration::ZERO)?;
+    let budget = budget(settings, &used);
+    let plan = decide(settings, roster, Some(ledger), origin)?;
+    let (before, now) = (agreed.requests.messages.most, plan.forecast(roster.rows(), &budget).requests.messages.most);
+    if now > before {
+        bail!(
+            "while this run waited for the ledger, another one changed it: {} may get a message now, and it was {} before. \
+             Nothing was sent; run again to see the new plan",
+            count(now, "person").replace("persons", "people"),
+            before
+        );
+    }
+    Ok((plan, budget))
 }
 
 /// The one place in which it is decided what is due.

@@ -2,17 +2,22 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use super::Telling;
 use crate::{
     attempt::Mail,
-    ledger::{Elsewhere, Ledger, LedgerError, Lock, Whom},
+    display::shown_path,
+    ledger::{
+        Elsewhere, Ledger, Lock, Whom,
+        places::{self, Purpose},
+    },
     mail::needs,
     origin::Origin,
-    place::{self, NoPlace},
+    place::{self, NoPlace, Place},
     plan,
     roster::Row,
+    seal::Seal,
     settings::Settings,
     user::UserId,
 };
@@ -24,21 +29,28 @@ fn given(settings: &Settings) -> Option<PathBuf> {
 }
 
 /// The ledger, turned to the portal; none where there is none yet.
-pub(super) fn look(settings: &Settings, origin: &Origin) -> Result<Option<Ledger>, anyhow::Error> {
+pub(super) fn look(
+    settings: &Settings,
+    origin: &Origin,
+    telling: &mut Telling<'_>,
+) -> Result<Option<Ledger>, anyhow::Error> {
     let place = match place::place(settings.ledger.place.as_deref(), Some(origin)) {
         Ok(place) => place,
         // Without a ledger there is nothing to look up; a run would say that it needs one.
         Err(NoPlace::Ci | NoPlace::NoHome) if !settings.ledger.must_exist => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let path = place.as_file()?;
-    if !path.exists() && !settings.ledger.must_exist {
+    if let Place::File(path) = &place
+        && !path.exists()
+        && !settings.ledger.must_exist
+    {
         return Ok(None);
     }
-    let mut ledger = Ledger::look(path)?;
-    if settings.ledger.must_exist {
+    let mut ledger = places::look(&place, &settings.ledger.environment, |text| (telling.say)(text))?;
+    if settings.ledger.must_exist && !ledger.is_elsewhere() {
         ledger.require_runs()?;
     }
+    check_seal(settings, &ledger)?;
     ledger.look_at(origin, &settings.ledger.formerly)?;
     Ok(Some(ledger))
 }
@@ -54,17 +66,39 @@ pub(super) fn open(
         return Ok((None, Ledger::temporary()?));
     }
     let place = place::place(given.as_deref(), Some(origin))?;
-    let path = place.as_file()?;
-    if settings.ledger.must_exist && !path.exists() {
-        return Err(LedgerError::Missing(path.to_owned()).into());
-    }
-    let purpose = match settings.mail {
+    let what = match settings.mail {
         Mail::Congratulation => format!("run {}", settings.source),
         Mail::Invitation => format!("invite {}", settings.source),
     };
-    let lock = Lock::wait_for(path, &purpose, settings.ledger.wait_for, |text| (telling.say)(text))?;
-    let ledger = Ledger::open(&lock, settings.ledger.must_exist)?;
-    Ok((Some(lock), ledger))
+    let purpose = Purpose { what, wait_for: settings.ledger.wait_for, must_know: settings.ledger.must_exist };
+    let (lock, ledger) = places::hold(&place, &settings.ledger.environment, &purpose, |text| (telling.say)(text))?;
+    check_seal(settings, &ledger)?;
+    Ok((lock, ledger))
+}
+
+/// Refuses a ledger that no longer holds what it held when that summary was written.
+pub(super) fn check_seal(settings: &Settings, ledger: &Ledger) -> Result<(), anyhow::Error> {
+    #[derive(serde::Deserialize)]
+    struct Sealed {
+        ledger_seal: Seal,
+    }
+    let Some(path) = &settings.ledger.seal else { return Ok(()) };
+    let shown = shown_path(path);
+    let text = std::fs::read(path).with_context(|| {
+        format!("the summary {shown} (--ledger-seal) cannot be read, so nobody knows whether the ledger is whole")
+    })?;
+    let Sealed { ledger_seal } = serde_json::from_slice(&text)
+        .map_err(|_| anyhow::anyhow!("{shown} (--ledger-seal) is no JSON summary of a run with a ledger"))?;
+    if !ledger.holds_seal(&ledger_seal)? {
+        bail!(
+            "the ledger {} no longer holds what it held when {shown} was written (number {}, {}): it is another one, or an \
+             earlier state was put back. Nothing was sent; going on would congratulate people again",
+            ledger.name(),
+            ledger_seal.number,
+            crate::display::Shown(&ledger_seal.hash)
+        );
+    }
+    Ok(())
 }
 
 /// Records under another address may be this portal's: then going on would congratulate people twice.

@@ -10,16 +10,18 @@ use uuid::Uuid;
 
 use super::{
     lines::Told,
+    log::{Log, Tried, fault_at},
     state::{Ledger, Made},
 };
 use crate::{
     display::Shown,
     lease::Lease,
     ledger::{
-        Entry, LedgerError, Lock, Seal,
-        log::{Append, Broken, Chain, Header, Line, Snapshot, Step, Times, hex},
-        store::{Hash, Listed, Object, Store, StoreFault, hash},
+        Entry, LedgerError, Lock,
+        log::{Broken, Chain, Line, Snapshot, Times, hex},
+        store::{Hash, Listed, Store, hash},
     },
+    seal::Seal,
 };
 
 /// So many objects after the last snapshot are worth another one.
@@ -42,123 +44,6 @@ pub struct Local {
     pub seen: PathBuf,
 }
 
-/// The log of a ledger elsewhere.
-#[derive(Debug)]
-pub(in crate::ledger) struct Log {
-    store: Box<dyn Store>,
-    times: Times,
-    chain: Chain,
-    session: Option<Uuid>,
-    /// What is appended with the transaction that goes on.
-    lines: String,
-    count: u32,
-    lease: Lease,
-    /// When the last append began, by the lease's clock.
-    last: i64,
-    snapshot: Option<Snapshot>,
-    seen: PathBuf,
-    /// Held while the copy is used; none where it is a private one.
-    _lock: Option<Lock>,
-}
-
-/// What became of an append.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tried {
-    Done,
-    /// Somebody else's object stands there.
-    Lost,
-}
-
-impl Log {
-    pub(super) fn name(&self) -> &str {
-        self.store.name()
-    }
-
-    pub(super) fn times(&self) -> Times {
-        self.times
-    }
-
-    pub(super) fn number(&self) -> u64 {
-        self.chain.number()
-    }
-
-    pub(super) fn begin(&mut self, session: Uuid) {
-        self.session = Some(session);
-    }
-
-    fn fault(&self, fault: StoreFault) -> LedgerError {
-        fault_at(self.store.name(), fault)
-    }
-
-    fn damaged(&self, number: u64, what: impl Into<String>) -> LedgerError {
-        LedgerError::LogDamaged { place: self.name().to_owned(), number, what: Shown(&what.into()).to_string() }
-    }
-
-    /// Appends, and waits until it is known what became of it.
-    #[expect(clippy::disallowed_methods, reason = "the ledger's thread has nothing to do but wait")]
-    fn append(&mut self, object: &Object) -> Result<Tried, LedgerError> {
-        let began = self.lease.now();
-        let mut append = Append::begin(self.times, began);
-        let mut step = Step::Create;
-        loop {
-            step = match step {
-                Step::Create => {
-                    let answer = self.store.create(object);
-                    append.created(answer, self.lease.now())
-                }
-                Step::Read => {
-                    let found = self.store.read(object.number);
-                    append.read(found.map(|found| found.map(|(bytes, _)| bytes == object.bytes)), self.lease.now())
-                }
-                Step::Wait(pause) => {
-                    std::thread::sleep(pause);
-                    append.waited(self.lease.now())
-                }
-                Step::Done => {
-                    self.lease.renew(append.began());
-                    self.last = append.began();
-                    return Ok(Tried::Done);
-                }
-                Step::Fenced => return Ok(Tried::Lost),
-                Step::GaveUp(why) => {
-                    self.lease.end();
-                    return Err(self.fault(StoreFault::Passing(why)));
-                }
-                Step::Unusable(why) => {
-                    self.lease.end();
-                    return Err(self.fault(StoreFault::Unusable(why)));
-                }
-            };
-        }
-    }
-
-    /// Who wrote the object that stands in the way.
-    fn fenced(&mut self) -> LedgerError {
-        let number = self.chain.number() + 1;
-        let found = self.store.read(number).ok().flatten();
-        let text = found.map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-        let header: Option<Header> = text.lines().next().and_then(|line| serde_json::from_str(line).ok());
-        let who = text.lines().find_map(|line| match serde_json::from_str(line) {
-            Ok(Line::Began { who, .. }) => Some(who),
-            _ => None,
-        });
-        LedgerError::Fenced {
-            place: self.name().to_owned(),
-            who: Shown(&who.unwrap_or_else(|| "another run".to_owned())).to_string(),
-            since: header.as_ref().map_or_else(String::new, |header| header.at.to_string()),
-            number,
-            run: header.map_or_else(String::new, |header| header.run.to_string()),
-        }
-    }
-}
-
-fn fault_at(place: &str, fault: StoreFault) -> LedgerError {
-    match fault {
-        StoreFault::Passing(why) => LedgerError::OutOfReach { place: place.to_owned(), why },
-        StoreFault::Unusable(why) => LedgerError::Unusable { place: place.to_owned(), why },
-    }
-}
-
 impl Ledger {
     /// Makes a log at a place where none is, after a race that the store must win (`rounds` of 16 creates of one name).
     pub fn init(store: &mut dyn Store, who: &str, rounds: u32) -> Result<(), LedgerError> {
@@ -179,9 +64,29 @@ impl Ledger {
     /// Opens a ledger elsewhere for looking: reads what is new in its log into the copy on this machine. To write, a
     /// session has to begin.
     pub fn open_elsewhere(
+        store: Box<dyn Store>,
+        local: &Local,
+        times: Times,
+        say: impl FnMut(&str),
+    ) -> Result<Self, LedgerError> {
+        Self::open_log(store, local, times, true, say)
+    }
+
+    /// As [`Self::open_elsewhere`], from the first object on: no snapshot is taken for what comes before it.
+    pub fn open_whole(
+        store: Box<dyn Store>,
+        local: &Local,
+        times: Times,
+        say: impl FnMut(&str),
+    ) -> Result<Self, LedgerError> {
+        Self::open_log(store, local, times, false, say)
+    }
+
+    fn open_log(
         mut store: Box<dyn Store>,
         local: &Local,
         times: Times,
+        by_snapshot: bool,
         mut say: impl FnMut(&str),
     ) -> Result<Self, LedgerError> {
         let place = store.name().to_owned();
@@ -208,17 +113,18 @@ impl Ledger {
             return Err(LedgerError::LogShorter { place, what });
         }
         let listed = store.list().map_err(|fault| fault_at(&place, fault))?;
+        let to_begin_with = if by_snapshot { listed.as_slice() } else { &[] };
         let path = local.cache.join(format!("{id}.db"));
         let lock = Lock::try_acquire(&path, "copy", crate::ledger::Clock::start().time()).ok().and_then(Result::ok);
         let mut ledger = match &lock {
-            Some(lock) => Self::copy_at(lock.path(), &id, store.as_mut(), &listed)?,
+            Some(lock) => Self::copy_at(lock.path(), &id, store.as_mut(), to_begin_with)?,
             None => {
                 let unmakeable = |source| LedgerError::Unmakeable {
                     path: std::env::temp_dir(),
                     source: std::sync::Arc::new(source),
                 };
                 let folder = tempfile::Builder::new().prefix("onboard-").tempdir().map_err(unmakeable)?;
-                let mut ledger = Self::copy_at(&folder.path().join("copy.db"), &id, store.as_mut(), &listed)?;
+                let mut ledger = Self::copy_at(&folder.path().join("copy.db"), &id, store.as_mut(), to_begin_with)?;
                 ledger.folder = Some(folder);
                 ledger
             }
@@ -250,7 +156,7 @@ impl Ledger {
             lease,
             snapshot,
             seen: seen_at,
-            _lock: lock,
+            lock,
         }));
         ledger.check_listed(&listed)?;
         ledger.catch_up()?;

@@ -7,6 +7,7 @@ pub(super) mod file;
 mod history;
 mod holds;
 mod lines;
+mod log;
 mod open;
 mod questions;
 pub(super) mod schema;
@@ -15,5 +16,5 @@ mod state;
 
 pub use self::elsewhere::Local;
 pub use self::history::{AttemptRecord, Named, RunRecord, Settlement, UserRecord};
-pub use self::session::{Holding, SessionStart};
+pub use self::session::{Holding, Overview, SessionStart};
 pub use self::state::Ledger;

@@ -7,15 +7,16 @@ use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{elsewhere::Tried, state::Ledger};
+use super::{log::Tried, state::Ledger};
 use crate::{
     display::{Shown, Span},
     ledger::{
-        Entry, Holder, LedgerError, RunStart, Seal,
+        Entry, Holder, LedgerError, RunStart,
         log::{Next, Waiting, hex},
         store::Hash,
     },
     origin::Origin,
+    seal::Seal,
 };
 
 /// A session that wants to begin.
@@ -249,13 +250,7 @@ impl Ledger {
                 |row| row.get(0),
             )
             .map_err(self.broken())?;
-        let hash: Hash = Sha256::new()
-            .chain_update(&before)
-            .chain_update(told)
-            .chain_update(at.to_le_bytes())
-            .chain_update([exit_status])
-            .finalize()
-            .into();
+        let hash = Self::sealed(&before, &told, at, exit_status);
         let number = number.saturating_add(1);
         self.change("UPDATE run SET number = ?2, hash = ?3 WHERE id = ?1", params![self.run, number, hash.as_slice()])?;
         self.change("UPDATE head SET number = ?1, hash = ?2", params![number, hash.as_slice()]).map(drop)
@@ -295,5 +290,96 @@ impl Ledger {
         let found: Option<String> =
             self.connection.query_row(query, [number], |row| row.get(0)).optional().map_err(self.broken())?;
         Ok(found.is_some_and(|hash| hash == seal.hash))
+    }
+}
+
+/// What is in a ledger, in figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// Why runs refuse it, where they do.
+    pub standing: Option<String>,
+    /// How many runs it knows.
+    pub runs: u64,
+    /// Messages that were accepted.
+    pub sent: u64,
+    /// Messages that may have been sent, and that nobody has decided about.
+    pub undecided: u64,
+    /// When its last run began.
+    pub last_run: Option<Timestamp>,
+    /// How many objects its log has, where it is one.
+    pub objects: Option<u64>,
+}
+
+impl Ledger {
+    /// What is in it, in figures.
+    pub fn overview(&self) -> Result<Overview, LedgerError> {
+        let (runs, last_run, sent, undecided): (i64, Option<i64>, i64, i64) = self
+            .connection
+            .query_row(
+                "SELECT (SELECT count(*) FROM run), (SELECT max(started_at) FROM run), \
+                 (SELECT count(*) FROM attempt WHERE state = 'sent' AND holds <> 0), \
+                 (SELECT count(*) FROM attempt WHERE (state = 'unknown' OR state = 'intent') AND holds <> 0)",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )
+            .map_err(self.broken())?;
+        Ok(Overview {
+            standing: self.check_standing().err().map(|error| error.to_string()),
+            runs: runs.unsigned_abs(),
+            sent: sent.unsigned_abs(),
+            undecided: undecided.unsigned_abs(),
+            last_run: last_run.and_then(|at| Timestamp::from_millisecond(at).ok()),
+            objects: self.log.as_ref().map(|log| log.number()),
+        })
+    }
+
+    /// The number of the object, or of the ended run, that has this hash (in hex).
+    pub fn number_of(&self, hash: &str) -> Result<Option<i64>, LedgerError> {
+        let query = if self.is_elsewhere() {
+            "SELECT number FROM object WHERE lower(hex(hash)) = ?1"
+        } else {
+            "SELECT number FROM run WHERE lower(hex(hash)) = ?1"
+        };
+        self.connection.query_row(query, [hash], |row| row.get(0)).optional().map_err(self.broken())
+    }
+
+    /// Computes the chain of a file's ended runs again, and refuses one that is not as it was.
+    pub fn check_seals(&self) -> Result<(), LedgerError> {
+        if self.is_elsewhere() {
+            return Ok(());
+        }
+        let damaged = || LedgerError::Damaged { path: self.path.clone(), what: "its ended runs are not as they were" };
+        let mut statement = self
+            .connection
+            .prepare("SELECT number, hash, uuid || ' ' || started_at || ' ' || coalesce(outcomes, ''), ended_at, exit_status \
+                      FROM run WHERE number IS NOT NULL ORDER BY number")
+            .map_err(self.broken())?;
+        let mut rows = statement.query([]).map_err(self.broken())?;
+        let mut before: Vec<u8> = vec![0; 32];
+        let mut expected = 0;
+        while let Some(row) = rows.next().map_err(self.broken())? {
+            let read = || -> rusqlite::Result<(i64, Vec<u8>, String, i64, u8)> {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            };
+            let (number, hash, told, at, exit_status) = read().map_err(self.broken())?;
+            expected += 1;
+            let again = Self::sealed(&before, &told, at, exit_status);
+            if number != expected || again.as_slice() != hash {
+                return Err(damaged());
+            }
+            before = hash;
+        }
+        let seal = self.seal()?;
+        if seal.hash == hex(&before) && i64::try_from(seal.number) == Ok(expected) { Ok(()) } else { Err(damaged()) }
+    }
+
+    fn sealed(before: &[u8], told: &str, at: i64, exit_status: u8) -> Hash {
+        Sha256::new()
+            .chain_update(before)
+            .chain_update(told)
+            .chain_update(at.to_le_bytes())
+            .chain_update([exit_status])
+            .finalize()
+            .into()
     }
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 #[cfg(unix)]
 use super::file::inode;
-use super::{elsewhere::Log, fence::Fresh};
+use super::{fence::Fresh, log::Log};
 use crate::{
     ledger::{AttemptId, Clock, Entry, LedgerError, RunStart},
     origin::Origin,
@@ -127,14 +127,21 @@ impl Ledger {
 
     /// Makes intents of dead runs `unknown`, and says how many. Only the holder of the lock may do this.
     pub fn recover(&mut self) -> Result<usize, LedgerError> {
-        let open = self.connection.prepare("SELECT 1 FROM attempt WHERE holds = 1 AND state = 'intent'");
-        if !open.and_then(|mut open| open.exists([])).map_err(self.broken())? {
+        // Where there are none, a log elsewhere needs no entry that says so.
+        if self.is_elsewhere() && !self.has_open_intents()? {
             return Ok(0);
         }
         match self.enter(&Entry::Recovered)? {
             Made::Unknown(count) => Ok(count),
             Made::Records | Made::Attempt(_) => Ok(0),
         }
+    }
+
+    fn has_open_intents(&self) -> Result<bool, LedgerError> {
+        self.connection
+            .prepare("SELECT 1 FROM attempt WHERE holds = 1 AND state = 'intent'")
+            .and_then(|mut statement| statement.exists([]))
+            .map_err(self.broken())
     }
 
     /// Begins a run; what is recorded from here on belongs to it.

@@ -3,6 +3,7 @@
 
 pub mod memory;
 pub mod objects;
+pub(super) mod open;
 mod wire;
 
 use std::fmt::Debug;
