@@ -65,7 +65,7 @@
 //! | [`place`] | where the ledger lies, as it is typed, and when nobody says |
 //! | [`environment`] | what the environment says, taken once |
 //! | [`home`] | `~` in paths that no shell has seen |
-//! | [`signing`] | the key that a real portal demands |
+//! | [`signing`] | the key that a real portal demands; [`trust`] which certificates are trusted |
 //! | [`sheet`], [`mod@file`], [`signals`] | cells and columns of in and out; files that are whole or not there; Ctrl-C as a value |
 //! | [`settings`] | what a run is told, as plain values |
 //! | [`access`] | from settings to a portal that can be asked; [`inquiry`] asks it one by one |
@@ -110,6 +110,7 @@
 //! lease      how long a session may send without a word from its ledger
 //! seal       where a ledger stands, to be kept elsewhere
 //! secret
+//! trust      which certificates are trusted
 //! file       there whole or not at all
 //! home
 //! environment  what the environment says, taken once
@@ -165,6 +166,7 @@ pub mod sheet;
 pub mod signals;
 pub mod signing;
 pub mod terminal;
+pub mod trust;
 pub mod user;
 pub mod who;
 pub mod workflow;

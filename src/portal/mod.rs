@@ -10,7 +10,6 @@ pub mod envelope;
 mod fault;
 pub mod person;
 mod proxy;
-mod trust;
 mod watched;
 mod web_page;
 
@@ -25,7 +24,7 @@ use reqwest::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE},
 };
 
-use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::pki_types::CertificateDer;
 
 use self::watched::{Suspended, Watched};
 pub use self::{
@@ -35,11 +34,11 @@ pub use self::{
 };
 use crate::{
     display::{Shown, shown_path},
-    file::read_small,
     lease::Lease,
     origin::{PortalAddress, ProxyAddress},
     pace::Refusal,
     secret::{self, Secret},
+    trust,
     user::{Email, EmployeeType, UserId},
 };
 
@@ -62,9 +61,6 @@ const IDLE_FOR: Duration = Duration::from_secs(30);
 /// The longest that making a connection may take; always less than the whole request may, so that "not sent" can be
 /// told from "lost" (`reliability.md` §3.6).
 const CONNECT_FOR: Duration = Duration::from_secs(10);
-
-/// The largest file of certificates that is read, in bytes: fifty times what systems come with.
-const MAX_CA_FILE: u64 = 16 << 20;
 
 /// What is told of a page with 200.
 const PAGE: &str = "it is a web page, not the answer of a DocSpace portal";
@@ -151,8 +147,11 @@ impl Portal {
         let proxy = access.proxy.filter(|_| !access.address.is_loopback());
         let authorization = access.key.authorization().ok_or(AccessError::Key)?;
         let given = access.ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
-        let trust = access.address.is_https().then(|| trust::config(given)).transpose();
-        let trust = trust.map_err(|why| AccessError::Tls(why.to_string()))?;
+        let trust = access.address.is_https().then(|| trust::besides_system(given)).transpose();
+        let trust = trust.map_err(|why| AccessError::Tls(why.to_string()))?.map(|mut trust| {
+            trust.alpn_protocols = vec![b"http/1.1".to_vec()];
+            trust
+        });
         let build = |builder: ClientBuilder| -> Result<Client, AccessError> {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, authorization.clone());
@@ -423,7 +422,7 @@ fn fault_of(error: &reqwest::Error) -> Fault {
 
 fn not_sent(error: &reqwest::Error) -> Fault {
     if let Some(certificate) = trust::certificate_error(error) {
-        return Fault::NotSent { why: trust::told(certificate), for_good: true };
+        return Fault::NotSent { why: trust::told(certificate, "--ca-file FILE (PEM)"), for_good: true };
     }
     // The first cause below reqwest's own text, which alone holds the URL.
     let Some(cause) = error.source() else {
@@ -454,9 +453,5 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, AccessError> {
-    let bad = |why: String| AccessError::CaFile { path: path.to_owned(), why };
-    let pem = read_small(path, MAX_CA_FILE).map_err(|error| bad(error.to_string()))?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates.map_err(|error| bad(error.to_string()))?;
-    if certificates.is_empty() { Err(bad("it holds no certificate in PEM form".to_owned())) } else { Ok(certificates) }
+    trust::certificates(path).map_err(|why| AccessError::CaFile { path: path.to_owned(), why })
 }

@@ -1,47 +1,84 @@
-//! Which certificates are trusted: those that the system trusts, those that an authority in `--ca-file` has signed, and
-//! the very certificates that stand in that file, whoever signed them.
+//! Which certificates are trusted: those that the system trusts, those that an authority in a given file has signed, and
+//! the very certificates that stand in that file, whoever signed them. A portal's file (`--ca-file`) is trusted besides the
+//! system, a database's (`sslrootcert`) in its place, as PostgreSQL's own programs have it.
 //!
 //! The last is what people with a self-signed certificate need. `openssl req -x509` makes it one of an authority
 //! (`CA:TRUE`), older tools one of version 1, and neither may be a server's by the rules for chains. Whoever gives
 //! exactly that certificate has answered the question that chains are for; that it is for this host, that its time has
 //! not passed, and that the server has its key is still asked.
 
-use std::{error::Error, io, sync::Arc, time::Duration};
+use std::{error::Error, io, path::Path, sync::Arc, time::Duration};
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
     SignatureScheme,
     client::{
+        WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_name,
     },
-    crypto::{WebPkiSupportedAlgorithms, ring, verify_tls13_signature_with_raw_key},
-    pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime},
+    crypto::{
+        CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+        verify_tls13_signature_with_raw_key,
+    },
+    pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime, pem::PemObject},
     server::ParsedCertificate,
 };
 use rustls_platform_verifier::Verifier;
 
-use crate::display::Shown;
+use crate::{display::Shown, file::read_small};
+
+/// The largest file of certificates that is read, in bytes: fifty times what systems come with.
+const MAX_FILE: u64 = 16 << 20;
+
+/// The certificates in a file, of which there is one at least; or why not, for a person.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = read_small(path, MAX_FILE).map_err(|error| error.to_string())?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let certificates = certificates.map_err(|error| error.to_string())?;
+    if certificates.is_empty() { Err("it holds no certificate in PEM form".to_owned()) } else { Ok(certificates) }
+}
 
 /// The setup of encrypted connections that trust these certificates besides what the system trusts.
-pub(super) fn config(given: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
+pub fn besides_system(given: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
-    let roots = given.iter().filter(|certificate| RootCertStore::empty().add((*certificate).clone()).is_ok());
-    let system = Verifier::new_with_extra_roots(roots.cloned().collect::<Vec<_>>(), Arc::clone(&provider))?;
+    let system = Verifier::new_with_extra_roots(roots(&given), Arc::clone(&provider))?;
+    config(provider, Some(Arc::new(system)), given)
+}
+
+/// The setup of encrypted connections that trust these certificates and no others.
+pub fn alone(given: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(roots(&given));
+    // Certificates of version 1 begin no chain; they may still be the server's own.
+    let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider)).build().ok();
+    config(provider, chains.map(|chains| chains as Arc<dyn ServerCertVerifier>), given)
+}
+
+/// Those that can begin a chain.
+fn roots(given: &[CertificateDer<'static>]) -> Vec<CertificateDer<'static>> {
+    given.iter().filter(|certificate| RootCertStore::empty().add((*certificate).clone()).is_ok()).cloned().collect()
+}
+
+fn config(
+    provider: Arc<CryptoProvider>,
+    chains: Option<Arc<dyn ServerCertVerifier>>,
+    given: Vec<CertificateDer<'static>>,
+) -> Result<ClientConfig, rustls::Error> {
     let algorithms = provider.signature_verification_algorithms;
-    let mut config = ClientConfig::builder_with_provider(provider)
+    Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Trust { system, given, algorithms }))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+        .with_custom_certificate_verifier(Arc::new(Trust { chains, given, algorithms }))
+        .with_no_client_auth())
 }
 
 #[derive(Debug)]
 struct Trust {
-    system: Verifier,
+    /// Whoever judges chains of certificates, where any can be begun.
+    chains: Option<Arc<dyn ServerCertVerifier>>,
     given: Vec<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -63,7 +100,10 @@ impl ServerCertVerifier for Trust {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verdict = self.system.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let verdict = match &self.chains {
+            Some(chains) => chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        };
         match (verdict, Facts::read(end_entity)) {
             (Err(_), Some(facts)) if self.given.contains(end_entity) => {
                 facts.holds(end_entity, server_name, now).map(|()| ServerCertVerified::assertion())
@@ -84,7 +124,7 @@ impl ServerCertVerifier for Trust {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let Some(key) = self.key_of_old(certificate) else {
-            return self.system.verify_tls12_signature(message, certificate, signed);
+            return verify_tls12_signature(message, certificate, signed, &self.algorithms);
         };
         let bad = || rustls::Error::InvalidCertificate(CertificateError::BadSignature);
         let entity = webpki::RawPublicKeyEntity::try_from(&key).map_err(|_unreadable| bad())?;
@@ -103,12 +143,12 @@ impl ServerCertVerifier for Trust {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         match self.key_of_old(certificate) {
             Some(key) => verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms),
-            None => self.system.verify_tls13_signature(message, certificate, signed),
+            None => verify_tls13_signature(message, certificate, signed, &self.algorithms),
         }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.system.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
@@ -239,7 +279,7 @@ impl<'c> Element<'c> {
 }
 
 /// What was wrong with the certificate, if that is what an error comes from.
-pub(super) fn certificate_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e CertificateError> {
+pub fn certificate_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e CertificateError> {
     causes(error).find_map(|error| match error.downcast_ref() {
         Some(rustls::Error::InvalidCertificate(why)) => Some(why),
         _ => None,
@@ -258,7 +298,7 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
 }
 
 /// Why no encrypted connection came about, for a person, where the certificate was not the reason.
-pub(super) fn handshake(error: &(dyn Error + 'static)) -> Option<String> {
+pub fn handshake(error: &(dyn Error + 'static)) -> Option<String> {
     let told = |why: &rustls::Error| match why {
         rustls::Error::InvalidMessage(_) | rustls::Error::InappropriateMessage { .. } => Some(NO_TLS.to_owned()),
         rustls::Error::PeerIncompatible(_) => Some(TOO_OLD.to_owned()),
@@ -288,10 +328,11 @@ const NO_TLS: &str = "what answers there does not speak TLS (https), as a web se
 const TOO_OLD: &str =
     "it and this program have no version of TLS in common, or no cipher: it may be too old (before TLS 1.2)";
 
-/// What is wrong with the certificate, for a person.
-pub(super) fn told(why: &CertificateError) -> String {
-    let with_ca_file = "if it is one of your own making, give exactly it, or that of the authority that signed it, with \
-                        --ca-file FILE (PEM)";
+/// What is wrong with the certificate, for a person; `how` one is given, such as `--ca-file FILE (PEM)`.
+pub fn told(why: &CertificateError, how: &str) -> String {
+    let give_it = format!(
+        "if it is one of your own making, give exactly it, or that of the authority that signed it, with {how}"
+    );
     match why {
         CertificateError::Expired => "its certificate has expired".to_owned(),
         CertificateError::ExpiredContext { time, not_after } => format!(
@@ -317,29 +358,27 @@ pub(super) fn told(why: &CertificateError) -> String {
             format!("its certificate is not for {} but for {}", Shown(&expected.to_str()), Shown(&names))
         }
         CertificateError::UnknownIssuer => {
-            format!(
-                "its certificate is not trusted: no authority that this machine knows has signed it; {with_ca_file}"
-            )
+            format!("its certificate is not trusted: no authority that this machine knows has signed it; {give_it}")
         }
         CertificateError::Revoked => "its certificate was withdrawn by its authority".to_owned(),
         CertificateError::BadEncoding => "its certificate cannot be read".to_owned(),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            format!("its certificate is not one for servers; {with_ca_file}")
+            format!("its certificate is not one for servers; {give_it}")
         }
         CertificateError::Other(OtherError(other)) => match other.downcast_ref() {
             Some(webpki::Error::CaUsedAsEndEntity) => {
                 format!(
-                    "its certificate is not trusted: it is that of an authority (CA:TRUE), as self-signed ones are; {with_ca_file}"
+                    "its certificate is not trusted: it is that of an authority (CA:TRUE), as self-signed ones are; {give_it}"
                 )
             }
             Some(webpki::Error::UnsupportedCertVersion) => {
-                format!("its certificate is not trusted: it is one of the old version 1; {with_ca_file}")
+                format!("its certificate is not trusted: it is one of the old version 1; {give_it}")
             }
-            _ => format!("its certificate cannot be checked; {with_ca_file}"),
+            _ => format!("its certificate cannot be checked; {give_it}"),
         },
-        _ => format!(
-            "its certificate cannot be checked, or is signed in a way that is not trusted any more; {with_ca_file}"
-        ),
+        _ => {
+            format!("its certificate cannot be checked, or is signed in a way that is not trusted any more; {give_it}")
+        }
     }
 }
 
@@ -378,7 +417,7 @@ mod tests {
             let host = ServerName::try_from(host.to_owned()).expect("a name");
             Facts::read(certificate).expect("facts").holds(certificate, &host, seconds(at)).map_err(|error| match error
             {
-                rustls::Error::InvalidCertificate(why) => told(&why),
+                rustls::Error::InvalidCertificate(why) => told(&why, "--ca-file FILE (PEM)"),
                 other => other.to_string(),
             })
         };
@@ -410,7 +449,7 @@ mod tests {
             CertificateError::Other(OtherError(Arc::new(webpki::Error::UnsupportedCertVersion))),
             CertificateError::Other(OtherError(Arc::new(webpki::Error::PathLenConstraintViolated))),
         ] {
-            let text = told(&why);
+            let text = told(&why, "--ca-file FILE (PEM)");
             assert!(
                 text.starts_with("its certificate ") && !text.contains('('.to_string().as_str())
                     || text.contains("(PEM)"),
