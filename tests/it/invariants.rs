@@ -160,7 +160,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plan", &["attempt", "display", "mail", "outcome", "pace", "portal", "reason", "roster", "user"]),
     ("mail", &["attempt", "outcome", "portal", "reason", "user"]),
     ("portal", &["display", "lease", "origin", "pace", "secret", "trust", "user"]),
-    ("ledger", &["attempt", "display", "environment", "file", "lease", "origin", "pace", "place", "seal", "user"]),
+    (
+        "ledger",
+        &[
+            "attempt", "display", "environment", "file", "home", "lease", "origin", "pace", "place", "seal", "secret",
+            "trust", "user",
+        ],
+    ),
     ("sandbox", &["roster", "user"]),
     ("roster", &["display", "outcome", "sheet", "user"]),
     ("terminal", &["audience", "display"]),

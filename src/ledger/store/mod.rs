@@ -5,6 +5,7 @@ pub mod memory;
 pub mod objects;
 pub(super) mod open;
 mod wire;
+pub mod postgres;
 
 use std::fmt::Debug;
 
