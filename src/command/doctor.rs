@@ -309,6 +309,9 @@ fn look_at_ledger(args: &DoctorArgs, entry: &access::Entry, findings: &mut Findi
                 "make it with `onboard ledger init`, or name another with --ledger",
             );
         }
+        if let Ok(Some(promises)) = places::promises(&place, &environment) {
+            findings.good("server", promises);
+        }
         findings.good("store", format!("of {RACES} races of 16 creates each had exactly one winner"));
     }
     let looked =

@@ -57,6 +57,11 @@ pub fn make(place: &Place, environment: &Environment, who: &str, rounds: u32) ->
     Ledger::init(store(place, environment, "onboard ledger init")?.as_mut(), who, rounds)
 }
 
+/// What the server of a place elsewhere promises, where it says so.
+pub fn promises(place: &Place, environment: &Environment) -> Result<Option<String>, LedgerError> {
+    open::promises(place, environment).map_err(|fault| at(place, fault))
+}
+
 /// Whether the store of a place elsewhere keeps its promise through so many races.
 pub fn probe(place: &Place, environment: &Environment, rounds: u32) -> Result<(), LedgerError> {
     store(place, environment, "onboard doctor")?.probe(rounds).map_err(|fault| at(place, fault))

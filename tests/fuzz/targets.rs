@@ -529,10 +529,11 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let start = RunStart {
             id: uuid::Uuid::from_bytes([run; 16]),
             account: [7; 8],
-            command: "run",
+            command: "run".to_owned(),
             roster: "users.csv".into(),
             roster_hash: [0; 32],
             rows: endings.len(),
+            plan: None,
             who: "anna@host".into(),
         };
         ledger.begin_run(start).expect("begun");
@@ -593,7 +594,7 @@ pub fn ledger(bytes: &[u8]) {
     drop(open(&path).and_then(|mut ledger| {
         ledger.recover()?;
         ledger.turn_to(&"https://q.example".parse().expect("an origin"), &[])?;
-        ledger.settle(Mail::Congratulation, [4; 16], true, "ben")?;
+        ledger.settle(Mail::Congratulation, [4; 16], true, "ben", None)?;
         ledger.end_run(0, 0, [("sent", 0)])
     }));
 }

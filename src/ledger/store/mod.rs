@@ -4,8 +4,8 @@
 pub mod memory;
 pub mod objects;
 pub(super) mod open;
-mod wire;
 pub mod postgres;
+mod wire;
 
 use std::fmt::Debug;
 
