@@ -582,6 +582,24 @@ pub enum LedgerAction {
     },
     /// What is in the ledger: its id, portals, runs, who writes it, where it ends
     Show,
+    /// Copy the ledger as a backup, which runs refuse
+    Copy {
+        /// The ledger
+        #[arg(value_name = "FROM")]
+        from: PathBuf,
+        /// Where the copy is made: a place elsewhere, where no ledger is
+        #[arg(value_name = "TO")]
+        to: PathBuf,
+    },
+    /// Move the ledger: its records go on in the new place, and the old one says so
+    Move {
+        /// The ledger, in a file or elsewhere
+        #[arg(value_name = "FROM")]
+        from: PathBuf,
+        /// Where it goes on: a place elsewhere, where no ledger is
+        #[arg(value_name = "TO")]
+        to: PathBuf,
+    },
     /// Whether the ledger is whole; prints the number and hash of its end, to be noted elsewhere
     Verify {
         /// A hash that was noted: whether it is still part of the ledger

@@ -1,6 +1,6 @@
 //! `onboard ledger`: the ledger as a thing: its place is made, what is in it shown, whether it is whole looked at.
 
-use std::io::Write;
+use std::{io::Write, path::Path, time::Duration};
 
 use anyhow::bail;
 
@@ -8,23 +8,28 @@ use crate::{
     cli::{LedgerAction, LedgerCommandArgs},
     display::{Grouped, Shown, count, moment},
     environment::Environment,
-    ledger::{Ledger, Local, Overview, Times, places},
+    ledger::{Ledger, Local, Overview, Times, places, transfer::Transfer},
     place::{self, Place},
     terminal::Screen,
     who,
 };
 
+/// How long whoever writes the ledger is waited for before it is copied.
+const WAIT: Duration = Duration::from_mins(10);
 /// How often the store has to win a race before it is trusted with a ledger.
 const ROUNDS: u32 = 20;
 
 pub(super) fn execute(args: &LedgerCommandArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
     let environment = Environment::of_process();
     let origin = args.portal.as_ref().map(crate::origin::PortalAddress::origin);
-    let place = place::place(args.ledger.as_deref(), origin.as_ref())?;
+    let at = |given: &Path| place::place(Some(given), origin.as_ref());
+    let place = || place::place(args.ledger.as_deref(), origin.as_ref());
     match &args.action {
-        LedgerAction::Init { other_portal } => init(args, &place, *other_portal, &environment, out),
-        LedgerAction::Show => show(&place, &environment, screen, out),
-        LedgerAction::Verify { expect } => verify(&place, expect.as_deref(), &environment, screen, out),
+        LedgerAction::Init { other_portal } => init(args, &place()?, *other_portal, &environment, out),
+        LedgerAction::Copy { from, to } => transfer(&at(from)?, &at(to)?, false, &environment, screen, out),
+        LedgerAction::Move { from, to } => transfer(&at(from)?, &at(to)?, true, &environment, screen, out),
+        LedgerAction::Show => show(&place()?, &environment, screen, out),
+        LedgerAction::Verify { expect } => verify(&place()?, expect.as_deref(), &environment, screen, out),
     }
 }
 
@@ -60,6 +65,26 @@ fn init(
     places::make(place, environment, &who::who(), ROUNDS)?;
     writeln!(out, "made the ledger {}", place.name())?;
     writeln!(out, "{ROUNDS} races of 16 creates of one name each had exactly one winner: the store keeps its promise")?;
+    Ok(0)
+}
+
+fn transfer(
+    from: &Place,
+    to: &Place,
+    moves: bool,
+    environment: &Environment,
+    screen: &Screen,
+    out: &mut dyn Write,
+) -> Result<u8, anyhow::Error> {
+    let transfer = Transfer { from, to, moves, who: who::who(), wait_for: WAIT };
+    let objects = transfer.carry_out(environment, |text| screen.say(text))?;
+    if moves {
+        writeln!(out, "moved the ledger {} to {}, in {}", from.name(), to.name(), count(objects, "object"))?;
+        writeln!(out, "next: name the new place with --ledger wherever the old one is named; runs refuse the old one")?;
+    } else {
+        writeln!(out, "copied the ledger {} to {}, in {}", from.name(), to.name(), count(objects, "object"))?;
+        writeln!(out, "it is a backup: runs refuse it")?;
+    }
     Ok(0)
 }
 

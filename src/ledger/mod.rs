@@ -24,6 +24,7 @@ pub mod log;
 pub mod places;
 mod recorder;
 pub mod store;
+pub mod transfer;
 
 use std::{
     io,

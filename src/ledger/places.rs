@@ -53,8 +53,13 @@ fn at(place: &Place, fault: StoreFault) -> LedgerError {
 
 /// Makes a ledger at a place elsewhere, once its store has kept its promise through so many races.
 pub fn make(place: &Place, environment: &Environment, who: &str, rounds: u32) -> Result<(), LedgerError> {
-    open::prepare(place, environment).map_err(|fault| at(place, fault))?;
+    prepare(place, environment)?;
     Ledger::init(store(place, environment, "onboard ledger init")?.as_mut(), who, rounds)
+}
+
+/// Makes what the store of a place needs before its first ledger.
+pub(super) fn prepare(place: &Place, environment: &Environment) -> Result<(), LedgerError> {
+    open::prepare(place, environment).map_err(|fault| at(place, fault))
 }
 
 /// What the server of a place elsewhere promises, where it says so.
@@ -91,15 +96,27 @@ pub struct Purpose {
     pub must_know: bool,
 }
 
+/// As [`hold_any`], but of a ledger that runs may use: no copy, and none that has moved.
+pub fn hold(
+    place: &Place,
+    environment: &Environment,
+    purpose: &Purpose,
+    say: impl FnMut(&str),
+) -> Result<(Option<Lock>, Ledger), LedgerError> {
+    let (lock, ledger) = hold_any(place, environment, purpose, say)?;
+    ledger.check_standing()?;
+    Ok((lock, ledger))
+}
+
 /// The ledger for writing. A file is locked; elsewhere a session has to begin ([`Ledger::begin_session`]), and what was
 /// read before that decides nothing.
-pub fn hold(
+pub(super) fn hold_any(
     place: &Place,
     environment: &Environment,
     purpose: &Purpose,
     mut say: impl FnMut(&str),
 ) -> Result<(Option<Lock>, Ledger), LedgerError> {
-    let (lock, ledger) = match place {
+    Ok(match place {
         Place::File(path) => {
             if purpose.must_know && !path.exists() {
                 return Err(LedgerError::Missing(path.clone()));
@@ -116,9 +133,7 @@ pub fn hold(
             }
             (None, Ledger::open_elsewhere(store, &Local::of(environment), Times::SHIPPED, &mut say)?)
         }
-    };
-    ledger.check_standing()?;
-    Ok((lock, ledger))
+    })
 }
 
 /// A person's own session, for what is no run; a file that is locked needs none.

@@ -1,6 +1,7 @@
 //! The ledger's file: an SQLite database, which is what the entries make of it.
 
 mod apply;
+mod as_lines;
 mod elsewhere;
 mod fence;
 pub(super) mod file;

@@ -210,6 +210,29 @@ pub enum Line {
     },
 }
 
+impl Line {
+    /// When it came about.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Made { at, .. }
+            | Self::Portal { at, .. }
+            | Self::Began { at, .. }
+            | Self::Intent { at, .. }
+            | Self::Ending { at, .. }
+            | Self::LetGo { at, .. }
+            | Self::Reserved { at, .. }
+            | Self::Ended { at, .. }
+            | Self::Decided { at, .. }
+            | Self::Recovered { at }
+            | Self::TookOver { at, .. }
+            | Self::Alive { at }
+            | Self::CopyBegan { at, .. }
+            | Self::CopyEnded { at }
+            | Self::MovedTo { at, .. } => *at,
+        }
+    }
+}
+
 /// What a run is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
