@@ -12,7 +12,7 @@ use std::{
 
 use onboard::{
     ledger::store::{
-        Created, NOTHING_BEFORE, Object, Store, StoreFault,
+        Created, NOTHING_BEFORE, Object, Store, StoreFault, hash,
         memory::Memory,
         objects::{Objects, Variables},
     },
@@ -61,6 +61,37 @@ fn azure(endpoint: &str, key: &str) -> Variables {
         ("AZURE_STORAGE_ACCOUNT_KEY", key),
         ("AZURE_STORAGE_ENDPOINT", &endpoint),
     ])
+}
+
+/// Makes the container that the tests are in; it may be there.
+fn make_container(endpoint: &str) {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let host = endpoint.trim_start_matches("http://");
+    #[expect(clippy::disallowed_methods, reason = "the server compares clocks")]
+    let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let path = "/devstoreaccount1/onboard-test";
+    let headers = format!("x-ms-date:{date}\nx-ms-version:2021-08-06");
+    let signed = format!("PUT{}{headers}\n/devstoreaccount1{path}\nrestype:container", "\n".repeat(12));
+    let signature = STANDARD.encode(hmac(&STANDARD.decode(AZURITE).expect("a key"), signed.as_bytes()));
+    let answer = exchange(
+        host,
+        &format!(
+            "PUT {path}?restype=container HTTP/1.1\r\nHost: {host}\r\nx-ms-date: {date}\r\nx-ms-version: 2021-08-06\r\n\
+             Authorization: SharedKey devstoreaccount1:{signature}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        ),
+    );
+    assert!(answer.contains(" 201 ") || answer.contains(" 409 "), "{answer}");
+}
+
+/// HMAC-SHA-256 (RFC 2104), of a key of up to 64 bytes.
+fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
+    let padded = |with: u8| {
+        let mut key = key.to_vec();
+        key.resize(64, 0);
+        key.iter().map(|byte| byte ^ with).collect::<Vec<u8>>()
+    };
+    let inner = hash(&[padded(0x36), text.to_vec()].concat());
+    hash(&[padded(0x5c), inner.to_vec()].concat())
 }
 
 fn new_name() -> String {
@@ -226,6 +257,7 @@ fn s3_keeps_a_log() {
 #[test]
 fn azure_keeps_a_log() {
     let Some(endpoint) = server("ONBOARD_TEST_AZURE") else { return };
+    make_container(&endpoint);
     let name = new_name();
     let here = format!("az://onboard-test/{name}/a-portal");
     let open =
