@@ -15,8 +15,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValuePars
 pub use self::{
     complaint::without_secrets,
     manual::{completions, manual},
+    run::github,
     sandbox::SandboxArgs,
-    settings::{Parsed, Provenance, Setting, SettingsError, Values, parse, read_settings},
+    settings::{Parsed, Provenance, Setting, SettingsError, Values, is_for_a_run, parse, read_settings},
     values::{Finite, ResultsTarget},
 };
 use crate::{

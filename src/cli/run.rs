@@ -187,7 +187,7 @@ impl ReportArgs {
 
 /// What GitHub Actions asks for, where it runs this or names a file for the job's summary.
 #[expect(clippy::disallowed_methods, reason = "GitHub Actions says so in the environment")]
-fn github() -> Option<GitHub> {
+pub fn github() -> Option<GitHub> {
     let file = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     let runs_this = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
     let github = GitHub {

@@ -183,6 +183,13 @@ pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::E
     Ok(Ok(Parsed { words: args.to_vec(), cli, settings }))
 }
 
+/// Whether what was typed asks for a run of a mail, also where the rest of it cannot be used.
+pub fn is_for_a_run(args: &[OsString]) -> bool {
+    let command = Cli::command();
+    let mut words = args.iter().skip(1).filter_map(|word| word.to_str());
+    words.find(|word| command.find_subcommand(word).is_some()).is_some_and(|word| matches!(word, "run" | "invite"))
+}
+
 /// The command, for which an empty variable is as unset: that is how CI sets what has no value. The help shows no value
 /// of a variable that holds a secret.
 fn command() -> clap::Command {

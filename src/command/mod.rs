@@ -59,16 +59,25 @@ fn take_all_file_handles() {
 }
 
 fn parse_and_do(args: &[OsString], screen: &Screen) -> u8 {
+    let complain = |screen: &Screen, error: &anyhow::Error| complain(screen, error, args);
     let parsed = match cli::parse(args) {
         Ok(Ok(parsed)) => parsed,
         Ok(Err(error)) => return complain(screen, &error.into()),
         Err(error) => {
-            match cli::without_secrets(&error) {
+            let masked = cli::without_secrets(&error);
+            let status = u8::try_from(error.exit_code()).unwrap_or(2);
+            let text = masked.clone().unwrap_or_else(|| error.render().to_string());
+            match masked {
                 // Help and version go to standard output; whoever closed it has seen enough.
                 None => drop(error.print()),
                 Some(text) => screen.say(text.trim_end()),
             }
-            return u8::try_from(error.exit_code()).unwrap_or(2);
+            if error.use_stderr() {
+                // What follows the first paragraph is about how to type it.
+                let why = text.split("\n\n").next().unwrap_or_default();
+                tell_github(screen, args, why.trim_start_matches("error: "), status);
+            }
+            return status;
         }
     };
     // Before anything is opened, the log file included.
@@ -151,7 +160,7 @@ fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8,
 }
 
 /// Tells why nothing was done, each cause once.
-fn complain(screen: &Screen, error: &anyhow::Error) -> u8 {
+fn complain(screen: &Screen, error: &anyhow::Error, args: &[OsString]) -> u8 {
     let mut texts: Vec<String> = Vec::new();
     for cause in error.chain() {
         let text = cause.to_string();
@@ -160,8 +169,19 @@ fn complain(screen: &Screen, error: &anyhow::Error) -> u8 {
         }
     }
     // The last door: whatever is quoted in an error, no password of an address leaves by it.
-    screen.say(&format!("onboard: {}", masked_text(&texts.join(": "))));
+    let why = masked_text(&texts.join(": "));
+    screen.say(&format!("onboard: {why}"));
     // Another try may work.
     let is_held = error.downcast_ref().is_some_and(LedgerError::may_pass);
-    if is_held { Exit::Storage.code() } else { Exit::NotStarted.code() }
+    let status = if is_held { Exit::Storage } else { Exit::NotStarted }.code();
+    tell_github(screen, args, &why, status);
+    status
+}
+
+/// Tells GitHub Actions why a run did not start, where it runs this.
+fn tell_github(screen: &Screen, args: &[OsString], why: &str, status: u8) {
+    let Some(github) = cli::github().filter(|_| cli::is_for_a_run(args)) else { return };
+    for line in crate::run::not_started_on_github(&github, why, status) {
+        screen.say(&line);
+    }
 }

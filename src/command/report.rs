@@ -9,12 +9,12 @@ use crate::{
     display::shown_path,
     file::{Target, write_whole},
     report::page_of,
-    roster::{Roster, Source},
+    roster::{Roster, RosterError, Source},
     terminal::Screen,
 };
 
 pub(super) fn execute(args: &ReportCommandArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
-    let roster = Roster::read(&args.results)?;
+    let roster = Roster::read(&args.results).map_err(|error| anyhow::Error::msg(told_of_results(&error)))?;
     let Some(text) = page_of(&roster, &args.results.to_string(), args.links)? else {
         bail!("{} is no results file of onboard: a run writes one", args.results);
     };
@@ -27,6 +27,15 @@ pub(super) fn execute(args: &ReportCommandArgs, screen: &Screen, out: &mut dyn W
         }
     }
     Ok(0)
+}
+
+/// Why the file cannot be read. It is read as a roster is, which whoever wants a page of results need not know.
+fn told_of_results(error: &RosterError) -> String {
+    match error {
+        RosterError::Empty => "the results file is empty; a run writes one".to_owned(),
+        RosterError::MissingColumn { .. } => "the file is no results file of onboard: a run writes one".to_owned(),
+        error => error.to_string().replacen("the roster", "the results file", 1),
+    }
 }
 
 /// On a terminal a page is of no use: there it goes beside the results.

@@ -7,12 +7,12 @@ use std::{
     io,
 };
 
-use super::summary::Summary;
+use super::summary::{Attention, Summary};
 use crate::{
     display::{Grouped, Shown, Span, count},
     mail::word,
     outcome::Outcome,
-    roster::{Problem, Roster},
+    roster::Roster,
 };
 
 /// GitHub shows so many annotations of one level and step, and drops the others without a word.
@@ -25,14 +25,23 @@ pub struct BadRows {
     /// Why, in the words of the first of them.
     reason: String,
     rows: u64,
+    /// The number of the first of them, from 1.
+    example: u64,
     /// The line of the first of them.
     line: Option<u64>,
+}
+
+impl From<&BadRows> for Attention {
+    fn from(group: &BadRows) -> Self {
+        let BadRows { outcome, rows, example, .. } = *group;
+        Self { outcome, reason: group.reason.clone(), rows, example, again: true }
+    }
 }
 
 /// The rows that need a person, by reason, those of most rows first. Cells that cannot be used are told one kind from
 /// the other here, which the summary does not do.
 pub fn bad_rows(summary: &Summary, roster: &Roster, settled: impl Fn(usize) -> bool) -> io::Result<Vec<BadRows>> {
-    let mut invalid: HashMap<String, BadRows> = HashMap::new();
+    let mut invalid: HashMap<(Option<usize>, String), BadRows> = HashMap::new();
     let others = || summary.attention.iter().filter(|group| group.outcome != Outcome::Invalid);
     let mut lines: HashMap<u64, u64> = HashMap::new();
     let mut examples: Vec<u64> = others().map(|group| group.example).collect();
@@ -43,16 +52,16 @@ pub fn bad_rows(summary: &Summary, roster: &Roster, settled: impl Fn(usize) -> b
             lines.insert(row, record.line);
         }
         let Some(problem) = problem.filter(|_| settled(number)) else { return Ok(()) };
-        match invalid.entry(kind(&problem)) {
+        match invalid.entry((problem.column, problem.kind())) {
             Entry::Occupied(mut group) => group.get_mut().rows += 1,
             Entry::Vacant(group) => {
-                let help = problem.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
                 let name = problem.column.and_then(|column| roster.columns().names.get(column));
                 let cell = name.map(|name| format!("column {}: ", Shown(name))).unwrap_or_default();
                 group.insert(BadRows {
                     outcome: Outcome::Invalid,
-                    reason: format!("{cell}{}{help}", problem.what),
+                    reason: format!("{cell}{}", problem.with_help()),
                     rows: 1,
+                    example: row,
                     line: Some(problem.at.unwrap_or(record.line)),
                 });
             }
@@ -64,19 +73,13 @@ pub fn bad_rows(summary: &Summary, roster: &Roster, settled: impl Fn(usize) -> b
             outcome: group.outcome,
             reason: group.reason.clone(),
             rows: group.rows,
+            example: group.example,
             line: lines.get(&group.example).copied(),
         })
         .chain(invalid.into_values())
         .collect();
     groups.sort_by(|one, other| other.rows.cmp(&one.rows).then(one.line.cmp(&other.line)));
     Ok(groups)
-}
-
-/// What is wrong with a row, without the value that is wrong in it.
-fn kind(problem: &Problem) -> String {
-    // Every second piece stands between backticks.
-    let words: Vec<&str> = problem.what.split('`').step_by(2).collect();
-    format!("{:?} {}", problem.column, words.join("`"))
 }
 
 /// The summary in Markdown.
@@ -150,6 +153,11 @@ pub fn annotations(summary: &Summary, groups: &[BadRows], file: Option<&str>, fa
         let _infallible = writeln!(text, "::{level} title=onboard::{}", message(&what));
     }
     text
+}
+
+/// The line that the log viewer marks where a run could not start, so that there is no summary to tell of.
+pub fn not_started(why: &str) -> String {
+    format!("::error title=onboard could not start::{}", message(why))
 }
 
 /// What the steps that follow can ask for, as `steps.ID.outputs.sent`: names as in the summary for machines.
@@ -283,7 +291,8 @@ mod tests {
     #[test]
     fn there_are_ten_annotations_at_most_and_the_last_counts_what_is_not_shown() {
         let groups = |many: usize| {
-            let group = |rows| BadRows { outcome: Outcome::Rejected, reason: String::new(), rows, line: None };
+            let group =
+                |rows| BadRows { outcome: Outcome::Rejected, reason: String::new(), rows, example: 1, line: None };
             (1..=many as u64).rev().map(group).collect::<Vec<_>>()
         };
         let told = |stopped, many| annotations(&summary(1, stopped, Reasons::default()), &groups(many), None, &FAIL_ON);
@@ -295,6 +304,12 @@ mod tests {
             let last = text.lines().last().expect("a line").replace([',', '\u{202f}', '\u{a0}', ' '], "");
             assert!(last.starts_with(&format!("::errortitle=onboard::{}more", left.replace(' ', ""))), "{last}");
         }
+    }
+
+    #[test]
+    fn why_a_run_could_not_start_is_one_line_whatever_is_in_it() {
+        let line = not_started("50% of\nit: a, b");
+        assert_eq!(line, "::error title=onboard could not start::50%25 of%0Ait: a, b");
     }
 
     #[test]

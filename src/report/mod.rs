@@ -10,7 +10,7 @@ mod traffic;
 
 pub use self::{
     events::{Event, Events},
-    github::{BadRows, annotations, bad_rows, markdown, outputs},
+    github::{BadRows, annotations, bad_rows, markdown, not_started, outputs},
     json::SummaryJson,
     junit::junit,
     page::{About, MOST_ROWS, PageRow, page, page_of},

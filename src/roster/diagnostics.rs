@@ -1,14 +1,19 @@
 //! Problems of a roster, shown as compilers show theirs: the line, the cell under a caret, what would be right.
 
-use std::io::{self, Write};
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::{Columns, Problem, Record, Roster, Row};
-use crate::display::Shown;
+use crate::display::{Shown, count};
 
 /// So many problems are shown in full; the rest is counted.
 pub const IN_FULL: usize = 20;
+/// GitHub shows so many annotations of one level and step, and drops the others without a word.
+const MOST_MARKED: usize = 10;
 /// The longest line that is shown whole, in characters; of a longer one only the cell is shown.
 const LONGEST_LINE: usize = 160;
 
@@ -29,6 +34,7 @@ pub enum Format {
 /// Writes every problem of a roster (text: the first ones in full); returns how many rows are bad.
 pub fn write(roster: &Roster, path: &str, format: Format, out: &mut dyn Write) -> io::Result<usize> {
     let mut bad = 0;
+    let mut groups = HashMap::new();
     roster.for_each(|number, _row: &Row, record, problem| -> io::Result<()> {
         let Some(problem) = problem else { return Ok(()) };
         bad += 1;
@@ -38,13 +44,44 @@ pub fn write(roster: &Roster, path: &str, format: Format, out: &mut dyn Write) -
             }
             Format::Text { .. } => Ok(()),
             Format::Json => writeln!(out, "{}", json(number, &problem, record, roster.columns())),
-            Format::Github => writeln!(out, "{}", github(&problem, record, roster.columns(), path)),
+            Format::Github => {
+                let group = groups.entry((problem.column, problem.kind())).or_insert_with(|| {
+                    let at = problem.at.unwrap_or(record.line);
+                    Alike { rows: 0, at, column: problem.column, what: problem.with_help() }
+                });
+                group.rows += 1;
+                Ok(())
+            }
         }
     })?;
     if let (Format::Text { .. }, more @ 1..) = (format, bad.saturating_sub(IN_FULL)) {
         writeln!(out, "… and {more} more bad row{}", if more == 1 { "" } else { "s" })?;
     }
+    let mut groups: Vec<Alike> = groups.into_values().collect();
+    groups.sort_by(|one, other| other.rows.cmp(&one.rows).then(one.at.cmp(&other.at)));
+    // The last line is for what has none of its own.
+    let shown = if groups.len() > MOST_MARKED { MOST_MARKED - 1 } else { groups.len() };
+    let (told, counted) = groups.split_at_checked(shown).unwrap_or((&groups, &[]));
+    for group in told {
+        writeln!(out, "{}", github(group, roster.columns(), path))?;
+    }
+    if !counted.is_empty() {
+        let rows: u64 = counted.iter().map(|group| group.rows).sum();
+        let what =
+            format!("{} with other problems: `onboard check` without --format tells each", count(rows, "bad row"));
+        writeln!(out, "::error file={},title=roster::{}", property(path), message(&what))?;
+    }
     Ok(bad)
+}
+
+/// Rows that have one problem.
+struct Alike {
+    rows: u64,
+    /// The line of the first of them.
+    at: u64,
+    column: Option<usize>,
+    /// In the words of the first of them.
+    what: String,
 }
 
 /// A problem under a picture of its line.
@@ -103,15 +140,15 @@ fn json(number: usize, problem: &Problem, record: &Record, columns: &Columns) ->
     })
 }
 
-fn github(problem: &Problem, record: &Record, columns: &Columns, path: &str) -> String {
-    let name = problem.column.and_then(|column| columns.names.get(column)).map_or("row", String::as_str);
-    let help = problem.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+fn github(group: &Alike, columns: &Columns, path: &str) -> String {
+    let name = group.column.and_then(|column| columns.names.get(column)).map_or("row", String::as_str);
+    let rows = if group.rows > 1 { format!("{}, the first here: ", count(group.rows, "row")) } else { String::new() };
     format!(
         "::error file={},line={},title={}::{}",
         property(path),
-        problem.at.unwrap_or(record.line),
+        group.at,
         property(&format!("roster, column {}", Shown(name))),
-        message(&format!("{}{help}", problem.what))
+        message(&format!("{rows}{}", group.what))
     )
 }
 

@@ -55,11 +55,19 @@ impl Problem {
         if let Some(name) = self.column.and_then(|column| columns.names.get(column)) {
             text = format!("{text}, column {}", Shown(name));
         }
-        text = format!("{text}: {}", self.what);
-        match &self.help {
-            Some(help) => format!("{text}; {help}"),
-            None => text,
-        }
+        format!("{text}: {}", self.with_help())
+    }
+
+    /// What is wrong, and what would be right.
+    pub fn with_help(&self) -> String {
+        let help = self.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        format!("{}{help}", self.what)
+    }
+
+    /// What is wrong, without the value that is wrong.
+    pub fn kind(&self) -> String {
+        // Every second piece stands between backticks.
+        self.what.split('`').step_by(2).collect::<Vec<_>>().join("`")
     }
 }
 

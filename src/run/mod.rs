@@ -26,6 +26,7 @@ use self::{
 pub use self::{
     observer::Observer,
     open::{Foreseen, Opened, foresee, open},
+    outputs::not_started_on_github,
     telling::Telling,
 };
 use crate::{

@@ -13,12 +13,13 @@ use crate::{
     display::{moment, shown_path},
     exit::Exit,
     file::{Target, write_whole},
+    outcome::Outcome,
     report::{
-        About, Event, Events, MOST_ROWS, PageRow, Summary, SummaryJson, annotations, bad_rows, junit, markdown,
-        outputs, page,
+        About, Attention, Event, Events, MOST_ROWS, PageRow, Summary, SummaryJson, annotations, bad_rows, junit,
+        markdown, not_started, outputs, page,
     },
     roster::{Roster, Source},
-    settings::Settings,
+    settings::{GitHub, Settings},
     workflow::Job,
 };
 
@@ -45,8 +46,9 @@ pub(super) fn write(
         note(summary, put(path, &text));
     }
     if let Some(path) = &sinks.report {
-        let text = page(&about(summary, settings), &rows(job, roster));
-        note(summary, put(path, &text));
+        let text =
+            page_of_run(summary, job, roster, settings).context("the roster's copy cannot be read for the report");
+        note(summary, text.and_then(|text| put(path, &text)));
     }
     if let Some(mut events) = events {
         let requests = summary.traffic.sent();
@@ -100,13 +102,25 @@ pub(super) fn tell_github(summary: &Summary, job: &Job<'_>, roster: &Roster, set
         ("GITHUB_STEP_SUMMARY", &github.summary, markdown(summary)),
         ("GITHUB_OUTPUT", &github.output, outputs(summary)),
     ] {
-        let Some(path) = path else { continue };
-        let file = OpenOptions::new().append(true).create(true).open(path);
-        if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
-            lines.push(format!("warning: {} ({name}) could not be written: {error}", shown_path(path)));
-        }
+        lines.extend(append(name, path.as_deref(), &text));
     }
     lines
+}
+
+/// What GitHub Actions shows of a run that could not start, and gives to later steps: the reason, marked, and the exit
+/// status. Returns the lines that its log viewer reads, and what could not be written.
+pub fn not_started_on_github(github: &GitHub, why: &str, exit_status: u8) -> Vec<String> {
+    let marked = github.runs_this.then(|| not_started(why));
+    let unwritten = append("GITHUB_OUTPUT", github.output.as_deref(), &format!("exit_status={exit_status}\n"));
+    marked.into_iter().chain(unwritten).collect()
+}
+
+/// Writes at the end of a file that GitHub named; tells what went wrong.
+fn append(name: &str, path: Option<&Path>, text: &str) -> Option<String> {
+    let path = path?;
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    let error = file.and_then(|mut file| file.write_all(text.as_bytes())).err()?;
+    Some(format!("warning: {} ({name}) could not be written: {error}", shown_path(path)))
 }
 
 /// The roster's path as GitHub shows files: from the folder of the repository on.
@@ -117,6 +131,32 @@ fn path_on_github(source: &Source, workspace: Option<&Path>) -> Option<String> {
         Some(path.strip_prefix(workspace).ok()?.to_owned())
     });
     Some(inside.as_ref().unwrap_or(path).to_string_lossy().replace('\\', "/"))
+}
+
+/// The report. It tells cells that cannot be used one kind from the other, which the summary does not do.
+fn page_of_run(
+    summary: &Summary,
+    job: &Job<'_>,
+    roster: &Roster,
+    settings: &Settings,
+) -> Result<String, anyhow::Error> {
+    let groups = bad_rows(summary, roster, |row| job.end(row).is_some())?;
+    let about = About { attention: groups.iter().map(Attention::from).collect(), ..about(summary, settings) };
+    let mut rows = rows(job, roster);
+    let invalid = rows.iter_mut().filter(|row| row.outcome == Outcome::Invalid && row.detail.is_empty());
+    let mut invalid = invalid.peekable();
+    if invalid.peek().is_some() {
+        roster.for_each(|number, _, record, problem| -> io::Result<()> {
+            let number = u64::try_from(number).unwrap_or(u64::MAX) + 1;
+            if let Some(row) = invalid.next_if(|row| row.row == number)
+                && let Some(problem) = problem
+            {
+                row.detail = problem.line(record.line, roster.columns());
+            }
+            Ok(())
+        })?;
+    }
+    Ok(page(&about, &rows))
 }
 
 fn about(summary: &Summary, settings: &Settings) -> About {

@@ -141,6 +141,32 @@ fn the_report_is_one_page_that_needs_nothing() {
 }
 
 #[test]
+fn the_report_says_of_each_row_what_is_wrong_in_it() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let text = bench.read("users.csv") + "nobody,User,x\nnoone,User,y\n";
+    bench.write("users.csv", text);
+    bench.run(&portal(&users), &["--report", "report.html"]).with(1);
+    bench.onboard(&["report", "users.results.csv", "-o", "again.html"]).with(0);
+    for page in ["report.html", "again.html"].map(|name| bench.read(name)) {
+        assert!(!page.contains("a cell that cannot be used"));
+        for said in ["line 4, column user_id: `nobody` is no user id", "line 5, column user_id: `noone` is no user id"]
+        {
+            assert!(page.contains(said), "{said}");
+        }
+    }
+    // Alike are told together, as everywhere.
+    assert!(bench.read("report.html").contains("<td class=\"n\">2</td><td class=\"outcome\">invalid</td>"));
+    // What is shown is no roster.
+    let said = bench.onboard(&["report", "none.csv"]).with(2).said();
+    assert!(said.contains("cannot read the results file none.csv") && !said.contains("roster"), "{said}");
+    bench.write("empty.csv", "");
+    let said = bench.onboard(&["report", "empty.csv"]).with(2).said();
+    assert!(said.contains("the results file is empty") && !said.contains("roster"), "{said}");
+}
+
+#[test]
 fn github_gets_its_summary_and_its_annotations() {
     let bench = Bench::new();
     let portal = mixed(&bench);
@@ -199,6 +225,46 @@ fn later_steps_of_github_get_what_the_run_came_to() {
     let ended = run(&["--fail-on", "failed"], "no/such/output").with(0);
     assert!(ended.said().contains("(GITHUB_OUTPUT) could not be written"), "{}", ended.err);
     assert!(ended.err.lines().any(|line| line.starts_with("::warning file=hr/users.csv,line=8,")), "{}", ended.err);
+}
+
+/// Whoever looks at a job that failed sees why, and a later step that runs whatever happened reads the exit status.
+#[test]
+fn github_is_told_why_a_run_could_not_start() {
+    let bench = Bench::new();
+    bench.roster(&active(2));
+    bench.write("bad.toml", "rate = \"fast\"\n");
+    let github = |args: &[&str]| -> (Ended, String) {
+        bench.write("output", "earlier=1\n");
+        let mut command = bench.command(args);
+        command.env("GITHUB_ACTIONS", "true").env("GITHUB_OUTPUT", bench.path("output"));
+        (Ended::from(command.output().expect("run")), bench.read("output"))
+    };
+    for (args, why) in [
+        (&["run", "users.csv"][..], "no portal is given; use --portal URL"),
+        (&["run", "none.csv", "--sandbox"], "cannot read the roster none.csv: "),
+        (&["run", "users.csv", "--sandbox", "-o", "users.csv"], "the results "),
+        (&["run", "users.csv", "--sandbox", "--config", "bad.toml"], "invalid value 'fast' for '--rate <N/UNIT>'"),
+        (&["run", "users.csv", "--rate", "fast"], "invalid value 'fast' for '--rate <N/UNIT>'"),
+        (
+            &["-q", "run", "users.csv", "--portal", "ftp://u:SECRETPW@portal.example"],
+            "invalid value 'ftp://[redacted]@portal.example' for",
+        ),
+        (&["invite", "users.csv", "--portal", "https://portal.example"], "users.csv has no column `email`"),
+    ] {
+        let (ended, output) = github(args);
+        let ended = ended.with(2);
+        let marked: Vec<&str> = ended.err.lines().filter(|line| line.starts_with("::")).collect();
+        assert_eq!(marked.len(), 1, "{args:?}: {}", ended.err);
+        let reason = marked[0].strip_prefix("::error title=onboard could not start::").expect("an error");
+        assert!(reason.starts_with(why) && !ended.err.contains("SECRETPW"), "{args:?}: {reason}");
+        assert_eq!(output, "earlier=1\nexit_status=2\n", "{args:?}");
+    }
+    // Help is no failure, and what is no run is nobody's step.
+    for args in [&["run", "--help"][..], &["check", "none.csv"], &["history", "run", "--portal", "x"]] {
+        let (ended, output) = github(args);
+        assert!(!ended.err.contains("::"), "{args:?}: {}", ended.err);
+        assert_eq!(output, "earlier=1\n", "{args:?}");
+    }
 }
 
 #[test]

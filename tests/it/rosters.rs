@@ -360,3 +360,29 @@ fn a_roster_without_rows_is_told() {
     bench.roster(&active(1));
     bench.run(&portal, &["--yes", "--fail-on", "empty"]).with(0);
 }
+
+/// GitHub drops whatever is beyond ten of a step, so rows that have one problem share a line, and the last counts the rest.
+#[test]
+fn annotations_of_a_check_are_ten_at_most_by_reason() {
+    let bench = Bench::new();
+    let check = |rows: &str| {
+        bench.write("users.csv", format!("user_id,employee_type\n{rows}"));
+        bench.onboard(&["check", "users.csv", "--format", "github"]).with(1).out
+    };
+    let id = "8ca81811-66d2-4876-b2fd-f2022a96fb1";
+    let out = check(&("x,User\n".repeat(40) + &format!("{id}a,Gest\n")));
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines.len(), 2, "{out}");
+    let first =
+        "::error file=users.csv,line=2,title=roster%2C column user_id::40 rows, the first here: `x` is no user id";
+    assert!(lines[0].starts_with(first), "{out}");
+    assert!(
+        lines[1].starts_with("::error file=users.csv,line=42,title=roster%2C column employee_type::`Gest` is"),
+        "{out}"
+    );
+    // Rows of 3 to 14 cells: twelve problems of their own.
+    let many: Vec<String> = (3..15).map(|cells| format!("{id}a,User{}\n", ",x".repeat(cells - 2))).collect();
+    let out = check(&many.concat());
+    assert_eq!(out.lines().count(), 10, "{out}");
+    assert!(out.ends_with("::3 bad rows with other problems: `onboard check` without --format tells each\n"), "{out}");
+}
