@@ -58,7 +58,7 @@
 //! | [`roster`], [`results`] | the files in and out; [`files`] keeps those of a command apart |
 //! | [`report`] | what is told of a run afterwards; [`terminal`] while it goes on, for diagnostics and questions |
 //! | [`audience`] | whoever watches a run |
-//! | [`user`], [`outcome`], [`reason`], [`attempt`], [`mod@exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
+//! | [`user`], [`outcome`], [`reason`], [`code`], [`attempt`], [`mod@exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
 //! | [`lease`] | how long a session may send without a word from a shared ledger |
 //! | [`seal`] | where a ledger stands, to be kept elsewhere |
 //! | [`who`] | who runs this, for the record |
@@ -100,6 +100,7 @@
 //! signing
 //! outcome    how a row ended
 //! reason     why
+//! code       its stable name
 //! attempt    what is on record of a message
 //! pace       when the next request may leave: pure
 //! place      where the ledger lies
@@ -136,6 +137,7 @@ pub mod access;
 pub mod attempt;
 pub mod audience;
 pub mod cli;
+pub mod code;
 pub mod command;
 pub mod display;
 pub mod environment;

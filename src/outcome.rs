@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use jiff::Timestamp;
 
-use crate::{reason::Reason, user::UserId};
+use crate::{code::Code, reason::Reason, user::UserId};
 
 /// What became of a row's congratulation.
 #[derive(
@@ -112,6 +112,17 @@ pub struct RowEnd<'a> {
     pub reason: Option<Cow<'a, Reason>>,
     /// All reasons, joined by `; `, for a person.
     pub detail: Cow<'a, str>,
+}
+
+impl RowEnd<'_> {
+    /// The stable name of why, if there is something to say.
+    pub fn code(&self) -> Option<Code> {
+        let reason = self.reason.as_ref().map(|reason| reason.code());
+        let invalid = (self.outcome == Outcome::Invalid).then_some(Code::RowInvalid);
+        // What is said without a reason is about the link.
+        let no_link = (!self.detail.is_empty()).then_some(Code::NoLink);
+        reason.or(invalid).or(no_link)
+    }
 }
 
 /// How many rows ended in each way.

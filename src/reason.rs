@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc};
 
 use jiff::Timestamp;
 
-use crate::{attempt::Mail, display::moment, user::EmployeeType};
+use crate::{attempt::Mail, code::Code, display::moment, user::EmployeeType};
 
 /// Why a row ended as it did.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -161,6 +161,42 @@ pub enum Stop {
 }
 
 impl Reason {
+    /// Its stable name.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::UserStandsInRow(_) | Self::AddressStandsInRow(_) => Code::RowDuplicate,
+            Self::AcceptedBefore { .. } | Self::InvitedNotJoined => Code::SentBefore,
+            Self::MayHaveBeenSent { .. } => Code::SentUnknown,
+            Self::MayHaveBeenSentBefore { .. } => Code::UnknownBefore,
+            Self::UnknownUser => Code::UserUnknown,
+            Self::UnknownAddress => Code::AddressUnknown,
+            Self::NotVisible => Code::UserHidden,
+            Self::StatusNotLearned(_) => Code::StatusUnread,
+            Self::AnotherUser => Code::UserOther,
+            Self::AnotherAddress => Code::AddressOther,
+            Self::IdAndAddressDisagree => Code::IdAddressMismatch,
+            Self::Removed => Code::UserRemoved,
+            Self::Disabled | Self::DisabledNotInvited => Code::UserDisabled,
+            Self::NotJoined => Code::UserPending,
+            Self::NotConfirmed => Code::UserUnconfirmed,
+            Self::OddStatus => Code::UserStatus,
+            Self::HasOtherRole { .. } => Code::UserRole,
+            Self::GuestsAreNotInvited => Code::GuestByLink,
+            Self::NotRecorded => Code::LedgerUnwritten,
+            Self::Refused { next, .. } => match next {
+                None => Code::Refused,
+                Some(Advice::Sign) => Code::KeySignature,
+                Some(Advice::OwnKey) => Code::KeyOwn,
+                Some(Advice::LetThrough) => Code::PortalGate,
+                Some(Advice::Scope) => Code::KeyScope,
+                Some(Advice::LookAtKey) => Code::KeyText,
+                Some(Advice::Pay) => Code::PortalUnpaid,
+            },
+            Self::NotSent(_) => Code::NotSent,
+            Self::RunEnded(stop) => stop.code(),
+        }
+    }
+
     /// Whether the portal will say the same again, since it is about the person: running again does not help.
     pub fn is_about_the_person(&self) -> bool {
         matches!(
@@ -182,6 +218,34 @@ impl Reason {
                 Cow::Owned(Self::MayHaveBeenSent { mail: *mail, why: String::new() })
             }
             other => Cow::Borrowed(other),
+        }
+    }
+}
+
+impl Stop {
+    /// Its stable name.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Early => Code::RunEnded,
+            Self::RefusedAlike(_) => Code::RefusedAlike,
+            Self::Limit => Code::LimitRun,
+            Self::Daily => Code::QuotaDaily,
+            Self::PortalsDaily => Code::QuotaPortal,
+            Self::PortalsInvitations(_) => Code::QuotaInvitations,
+            Self::NoTenant => Code::NoTenant,
+            Self::KeyRefused => Code::KeyRefused,
+            Self::Unpaid => Code::PortalUnpaid,
+            Self::NotReached(_) => Code::PortalGate,
+            Self::RefusedEverything(_) => Code::KeyForbidden,
+            Self::FailsAtEverything(_) => Code::PortalFailing,
+            Self::NoPortal => Code::PortalMissing,
+            Self::NotAPortal => Code::PortalOther,
+            Self::SentElsewhere(_) => Code::PortalMoved,
+            Self::Unreachable(_) => Code::PortalUnreachable,
+            Self::TooBusy => Code::PortalBusy,
+            Self::Stopped => Code::Stopped,
+            Self::Storage => Code::LedgerUnwritten,
+            Self::InDoubt(_) => Code::InDoubt,
         }
     }
 }
@@ -367,6 +431,64 @@ impl Notes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_code_is_that_of_a_reason() {
+        let (mail, run, text) = (Mail::Congratulation, Arc::<str>::from("r"), String::new);
+        let refused = |next| Reason::Refused { said: String::new(), next };
+        let advice = [Advice::Sign, Advice::OwnKey, Advice::LetThrough, Advice::Scope, Advice::LookAtKey, Advice::Pay];
+        let stops = [
+            Stop::Early,
+            Stop::RefusedAlike(mail),
+            Stop::Limit,
+            Stop::Daily,
+            Stop::PortalsDaily,
+            Stop::PortalsInvitations(text()),
+            Stop::NoTenant,
+            Stop::KeyRefused,
+            Stop::Unpaid,
+            Stop::NotReached(text()),
+            Stop::RefusedEverything(text()),
+            Stop::FailsAtEverything(text()),
+            Stop::NoPortal,
+            Stop::NotAPortal,
+            Stop::SentElsewhere(text()),
+            Stop::Unreachable(text()),
+            Stop::TooBusy,
+            Stop::Stopped,
+            Stop::Storage,
+            Stop::InDoubt(mail),
+        ];
+        let reasons = [
+            Reason::UserStandsInRow(1),
+            Reason::AcceptedBefore { mail, at: Timestamp::UNIX_EPOCH, run: Arc::clone(&run) },
+            Reason::MayHaveBeenSent { mail, why: text() },
+            Reason::MayHaveBeenSentBefore { mail, why: text(), at: Timestamp::UNIX_EPOCH, run },
+            Reason::UnknownUser,
+            Reason::UnknownAddress,
+            Reason::NotVisible,
+            Reason::StatusNotLearned(text()),
+            Reason::AnotherUser,
+            Reason::AnotherAddress,
+            Reason::IdAndAddressDisagree,
+            Reason::Removed,
+            Reason::Disabled,
+            Reason::NotJoined,
+            Reason::NotConfirmed,
+            Reason::OddStatus,
+            Reason::HasOtherRole { is: EmployeeType::User, wanted: EmployeeType::Guest },
+            Reason::GuestsAreNotInvited,
+            Reason::NotSent(text()),
+            refused(None),
+        ];
+        let reasons = reasons.into_iter().chain(advice.map(|next| refused(Some(next))));
+        let reached: Vec<Code> = reasons.chain(stops.map(Reason::RunEnded)).map(|reason| reason.code()).collect();
+        for code in Code::ALL {
+            // A cell that cannot be used and a link that is not there have no reason of their own here.
+            let elsewhere = [Code::RowInvalid, Code::NoLink].contains(code);
+            assert!(reached.contains(code) != elsewhere, "{code:?}");
+        }
+    }
 
     #[test]
     fn reasons_that_rows_share_are_kept_once_and_shown_as_they_were() {

@@ -116,6 +116,8 @@ pub enum Command {
     Export(Box<ExportArgs>),
     /// Render a results file as a self-contained HTML page
     Report(ReportCommandArgs),
+    /// What a reason code means, and what to do; without one, all of them
+    Explain(ExplainArgs),
     /// The effective settings of a run, and where each comes from
     Config(ConfigArgs),
     /// Completions for a shell
@@ -135,6 +137,13 @@ pub struct ReportCommandArgs {
     /// With the invitation links, which are credentials
     #[arg(long)]
     pub links: bool,
+}
+
+/// `onboard explain`.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// A code, as in events, summary, JUnit and annotations
+    pub code: Option<String>,
 }
 
 /// `onboard config`.

@@ -59,7 +59,7 @@ pub(super) fn of(cli: &Cli) -> Files {
             .reads("the API key", args.api_key_file.as_deref())
             .reads("the machine key", args.machine_key_file.as_deref())
             .writes("the roster (--write-roster)", args.write_roster.as_deref(), Kind::Roster),
-        Command::Template | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
+        Command::Template | Command::Explain(_) | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
             with_ledger_at(files, None, None)
         }
     };

@@ -2,6 +2,7 @@
 
 mod check;
 mod doctor;
+mod explain;
 mod export;
 mod files;
 mod history;
@@ -151,6 +152,7 @@ fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8,
         Command::Doctor(args) => doctor::execute(args, screen, out),
         Command::Export(args) => export::execute(args, screen, out),
         Command::Report(args) => report::execute(args, screen, out),
+        Command::Explain(args) => explain::execute(args, out),
         Command::Config(args) => packaging::config(args, &parsed.settings, out),
         Command::Completions(args) => packaging::completions(args, out),
         Command::Man(args) => packaging::man(args, out),

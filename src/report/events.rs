@@ -43,6 +43,9 @@ pub enum Event<'a> {
         attempts: u32,
         /// Why.
         detail: &'a str,
+        /// The stable code of why; `onboard explain` tells what it means.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<&'static str>,
     },
     /// A limiter refused a request; nothing happened to what was asked.
     Refused {

@@ -9,6 +9,7 @@ use std::{
 
 use super::summary::{Attention, Summary};
 use crate::{
+    code::Code,
     display::{Grouped, Shown, Span, count},
     mail::word,
     outcome::Outcome,
@@ -22,6 +23,7 @@ const MOST: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRows {
     outcome: Outcome,
+    code: Option<Code>,
     /// Why, in the words of the first of them.
     reason: String,
     rows: u64,
@@ -33,8 +35,8 @@ pub struct BadRows {
 
 impl From<&BadRows> for Attention {
     fn from(group: &BadRows) -> Self {
-        let BadRows { outcome, rows, example, .. } = *group;
-        Self { outcome, reason: group.reason.clone(), rows, example, again: true }
+        let BadRows { outcome, code, rows, example, .. } = *group;
+        Self { outcome, reason: group.reason.clone(), code, rows, example, again: true }
     }
 }
 
@@ -59,6 +61,7 @@ pub fn bad_rows(summary: &Summary, roster: &Roster, settled: impl Fn(usize) -> b
                 let cell = name.map(|name| format!("column {}: ", Shown(name))).unwrap_or_default();
                 group.insert(BadRows {
                     outcome: Outcome::Invalid,
+                    code: Some(Code::RowInvalid),
                     reason: format!("{cell}{}", problem.with_help()),
                     rows: 1,
                     example: row,
@@ -71,6 +74,7 @@ pub fn bad_rows(summary: &Summary, roster: &Roster, settled: impl Fn(usize) -> b
     let mut groups: Vec<BadRows> = others()
         .map(|group| BadRows {
             outcome: group.outcome,
+            code: group.code,
             reason: group.reason.clone(),
             rows: group.rows,
             example: group.example,
@@ -126,7 +130,8 @@ pub fn annotations(summary: &Summary, groups: &[BadRows], file: Option<&str>, fa
             4 | 130 | 143 => "notice",
             _ => "error",
         };
-        let _infallible = writeln!(text, "::{level} title=onboard stopped::{}", message(stopped));
+        let what = format!("{stopped}{}", coded(summary.stopped_code));
+        let _infallible = writeln!(text, "::{level} title=onboard stopped::{}", message(&what));
     }
     let room = MOST - text.lines().count();
     // The last line is for what has none of its own.
@@ -142,8 +147,13 @@ pub fn annotations(summary: &Summary, groups: &[BadRows], file: Option<&str>, fa
             Some(line) if group.rows > 1 => format!(", the first on line {line}"),
             _ => String::new(),
         };
-        let what =
-            format!("{} {}{first}: {}", count(group.rows, "row"), word(summary.mail, group.outcome), group.reason);
+        let what = format!(
+            "{} {}{first}: {}{}",
+            count(group.rows, "row"),
+            word(summary.mail, group.outcome),
+            group.reason,
+            coded(group.code)
+        );
         let _infallible = writeln!(text, "::{} {place}title=onboard::{}", level(group), message(&what));
     }
     if !counted.is_empty() {
@@ -153,6 +163,11 @@ pub fn annotations(summary: &Summary, groups: &[BadRows], file: Option<&str>, fa
         let _infallible = writeln!(text, "::{level} title=onboard::{}", message(&what));
     }
     text
+}
+
+/// The stable name of a reason, at the end of it.
+fn coded(code: Option<Code>) -> String {
+    code.map(|code| format!(" [{}]", code.as_str())).unwrap_or_default()
 }
 
 /// The line that the log viewer marks where a run could not start, so that there is no summary to tell of.
@@ -236,6 +251,7 @@ mod tests {
             rate: "1500/min".to_owned(),
             exit_status,
             stopped: stopped.map(ToOwned::to_owned),
+            stopped_code: None,
             attention: reasons.grouped(),
             go_on: None,
         }
@@ -255,19 +271,19 @@ mod tests {
         );
         let mut reasons = Reasons::default();
         for row in 1..4 {
-            reasons.add(row, Outcome::Invalid, "a cell that cannot be used".to_owned(), true);
+            reasons.add(row, Outcome::Invalid, "a cell that cannot be used".to_owned(), None, true);
         }
-        reasons.add(4, Outcome::Failed, "it broke, 100%".to_owned(), true);
+        reasons.add(4, Outcome::Failed, "it broke, 100%".to_owned(), Some(Code::NotSent), true);
         let summary = summary(1, None, reasons);
         let groups = bad_rows(&summary, &roster, |_| true).expect("read");
         assert_eq!(
             annotations(&summary, &groups, Some("hr,1/users.csv"), &FAIL_ON).lines().collect::<Vec<_>>(),
             [
                 "::error file=hr%2C1/users.csv,line=3,title=onboard::2 rows invalid, the first on line 3: column user_id: \
-                 `x` is no user id; a user id looks like 5bf6d7a0-9d0c-4a6e-8a53-6c2f1f7e9b10",
+                 `x` is no user id; a user id looks like 5bf6d7a0-9d0c-4a6e-8a53-6c2f1f7e9b10 [row_invalid]",
                 "::error file=hr%2C1/users.csv,line=5,title=onboard::1 row invalid: column employee_type: `Gest` is no \
-                 employee type; did you mean `Guest`?",
-                "::warning file=hr%2C1/users.csv,line=6,title=onboard::1 row failed: it broke, 100%25",
+                 employee type; did you mean `Guest`? [row_invalid]",
+                "::warning file=hr%2C1/users.csv,line=6,title=onboard::1 row failed: it broke, 100%25 [not_sent]",
             ]
         );
         // A roster from standard input has no file to show them in; rows that were carried over are no matter.
@@ -291,8 +307,14 @@ mod tests {
     #[test]
     fn there_are_ten_annotations_at_most_and_the_last_counts_what_is_not_shown() {
         let groups = |many: usize| {
-            let group =
-                |rows| BadRows { outcome: Outcome::Rejected, reason: String::new(), rows, example: 1, line: None };
+            let group = |rows| BadRows {
+                outcome: Outcome::Rejected,
+                code: None,
+                reason: String::new(),
+                rows,
+                example: 1,
+                line: None,
+            };
             (1..=many as u64).rev().map(group).collect::<Vec<_>>()
         };
         let told = |stopped, many| annotations(&summary(1, stopped, Reasons::default()), &groups(many), None, &FAIL_ON);

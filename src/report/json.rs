@@ -9,7 +9,7 @@ use super::{
     traffic::{Class, Counts},
 };
 use crate::seal::Seal;
-use crate::{mail, outcome::Outcome};
+use crate::{code::Code, mail, outcome::Outcome};
 
 /// Grows when a member is removed or changes its meaning; new members do not count.
 const VERSION: u32 = 1;
@@ -59,6 +59,9 @@ pub struct SummaryJson {
     /// Why the run ended before its rows did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
+    /// The stable code of it; `onboard explain` tells what it means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_code: Option<&'static str>,
     /// What needs a person, most rows first.
     pub attention: Vec<Alike>,
     /// The command to go on with.
@@ -102,6 +105,9 @@ pub struct Alike {
     pub outcome: &'static str,
     /// Why.
     pub reason: String,
+    /// The stable code of why; `onboard explain` tells what it means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
     /// How many.
     pub rows: u64,
     /// One of them, from 1.
@@ -146,12 +152,14 @@ impl From<&Summary> for SummaryJson {
             rate: summary.rate.clone(),
             exit_status: summary.exit_status,
             stopped: summary.stopped.clone(),
+            stopped_code: summary.stopped_code.map(Code::as_str),
             attention: summary
                 .attention
                 .iter()
                 .map(|group| Alike {
                     outcome: mail::word(summary.mail, group.outcome),
                     reason: group.reason.clone(),
+                    code: group.code.map(Code::as_str),
                     rows: group.rows,
                     example_row: group.example,
                 })

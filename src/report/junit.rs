@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::summary::Summary;
-use crate::{mail::word, outcome::Outcome};
+use crate::{code::Code, mail::word, outcome::Outcome};
 
 /// The summary as JUnit XML. Reasons rather than rows: a roster of a million is no test suite of a million.
 pub fn junit(summary: &Summary, fail_on: &[Outcome]) -> String {
@@ -21,10 +21,11 @@ pub fn junit(summary: &Summary, fail_on: &[Outcome]) -> String {
             tests += 1;
             failures += 1;
             let reason = escaped(&group.reason);
+            let kind = group.code.map_or(word, Code::as_str);
             let _infallible = writeln!(
                 cases,
                 "    <testcase classname=\"onboard\" name=\"{} rows {word}: {reason}\">\n      <failure \
-                 type=\"{word}\" message=\"{reason}\">such as row {}</failure>\n    </testcase>",
+                 type=\"{kind}\" message=\"{reason}\">such as row {}</failure>\n    </testcase>",
                 group.rows, group.example
             );
         }
@@ -33,9 +34,10 @@ pub fn junit(summary: &Summary, fail_on: &[Outcome]) -> String {
         tests += 1;
         failures += 1;
         let stopped = escaped(stopped);
+        let kind = summary.stopped_code.map_or("stopped", Code::as_str);
         let _infallible = writeln!(
             cases,
-            "    <testcase classname=\"onboard\" name=\"the run came to its end\">\n      <failure type=\"stopped\" \
+            "    <testcase classname=\"onboard\" name=\"the run came to its end\">\n      <failure type=\"{kind}\" \
              message=\"{stopped}\"/>\n    </testcase>"
         );
     }

@@ -71,7 +71,7 @@ pub fn page_of(results: &Roster, title: &str, with_links: bool) -> io::Result<Op
         let Ok(outcome) = outcome.parse::<Outcome>() else { return Ok(()) };
         tally.add(outcome);
         if outcome.needs_a_person() {
-            reasons.add(number, outcome, detail.clone(), true);
+            reasons.add(number, outcome, detail.clone(), None, true);
         }
         if rows.len() < MOST_ROWS {
             let link = with_links.then_some(link);
@@ -276,7 +276,14 @@ mod tests {
             detail: nasty.to_owned(),
             link: Some(nasty.to_owned()),
         };
-        let group = Attention { outcome: Outcome::Failed, reason: nasty.to_owned(), rows: 1, example: 1, again: true };
+        let group = Attention {
+            outcome: Outcome::Failed,
+            reason: nasty.to_owned(),
+            code: None,
+            rows: 1,
+            example: 1,
+            again: true,
+        };
         let about = About {
             mail: Mail::Congratulation,
             title: nasty.to_owned(),

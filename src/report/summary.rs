@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::traffic::{Class, Traffic};
 use crate::{
     attempt::Mail,
+    code::Code,
     display::{Grouped, Span, count, shell_word, shown_path, wrapped},
     mail,
     outcome::{Outcome, Tally},
@@ -24,6 +25,8 @@ pub struct Attention {
     pub outcome: Outcome,
     /// Why.
     pub reason: String,
+    /// The stable name of why, where it is known.
+    pub code: Option<Code>,
     /// How many.
     pub rows: u64,
     /// One of them, from 1.
@@ -32,19 +35,29 @@ pub struct Attention {
     pub again: bool,
 }
 
+/// What rows have in common that are told together.
+type Alike = (Outcome, String, Option<Code>);
+
 /// Collects rows that need a person, by reason.
 #[derive(Debug, Default)]
-pub struct Reasons(HashMap<(Outcome, String), (u64, u64, bool)>);
+pub struct Reasons(HashMap<Alike, (u64, u64, bool)>);
 
 impl Reasons {
     /// One more row (from 0), and whether running again may help it; rows are told in their order.
-    pub fn add(&mut self, row: usize, outcome: Outcome, reason: String, again: bool) {
-        self.0.entry((outcome, reason)).or_insert((0, row as u64 + 1, again)).0 += 1;
+    pub fn add(&mut self, row: usize, outcome: Outcome, reason: String, code: Option<Code>, again: bool) {
+        self.0.entry((outcome, reason, code)).or_insert((0, row as u64 + 1, again)).0 += 1;
     }
 
     /// The groups, those of most rows first.
     pub fn grouped(self) -> Vec<Attention> {
-        let group = |((outcome, reason), (rows, example, again))| Attention { outcome, reason, rows, example, again };
+        let group = |((outcome, reason, code), (rows, example, again))| Attention {
+            outcome,
+            reason,
+            code,
+            rows,
+            example,
+            again,
+        };
         let mut groups: Vec<Attention> = self.0.into_iter().map(group).collect();
         groups.sort_by(|one, other| other.rows.cmp(&one.rows).then(one.example.cmp(&other.example)));
         groups
@@ -90,6 +103,8 @@ pub struct Summary {
     pub exit_status: u8,
     /// Why the run ended before its rows did, and what can be done: a paragraph.
     pub stopped: Option<String>,
+    /// The stable name of it.
+    pub stopped_code: Option<Code>,
     /// What needs a person, most rows first.
     pub attention: Vec<Attention>,
     /// The command to go on with, where there is anything left.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     attempt::Mail,
+    code::Code,
     display::{Span, moment},
     exit::Exit,
     file::Target,
@@ -74,6 +75,11 @@ pub(super) struct Closing<'a, 'r> {
 
 pub(super) fn summary(closing: Closing<'_, '_>) -> Summary {
     let stopped = stopped(&closing);
+    let stopped_code = match (&closing.trouble, closing.signal) {
+        (Some(_), _) => Some(Code::LedgerUnwritten),
+        (None, Some(_)) => Some(Code::Stopped),
+        (None, None) => closing.job.stop_code(),
+    };
     let Closing { job, roster, settings, .. } = closing;
     let results = match closing.target {
         Target::Stdout => None,
@@ -101,6 +107,7 @@ pub(super) fn summary(closing: Closing<'_, '_>) -> Summary {
         rate: settings.limits.rate.to_string(),
         exit_status: closing.exit.code(),
         stopped,
+        stopped_code,
         attention: attention(job, roster),
         go_on: settings.go_on.clone().filter(|_| anything_left),
     }
@@ -117,7 +124,7 @@ fn attention(job: &Job<'_>, roster: &Roster) -> Vec<Attention> {
             _ => end.detail.clone().into_owned(),
         };
         let again = !end.reason.as_ref().is_some_and(|reason| reason.is_about_the_person());
-        reasons.add(row, end.outcome, text, again);
+        reasons.add(row, end.outcome, text, end.code(), again);
     }
     reasons.grouped()
 }

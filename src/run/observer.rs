@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use crate::{
     attempt::Mail,
     audience::{Audience, Standing},
+    code::Code,
     display::{Shown, Span, count},
     mail,
     outcome::{Outcome, RowEnd},
@@ -203,6 +204,7 @@ fn row_settled<'e>(mail: Mail, row: u64, word: &'static str, end: &'e RowEnd<'_>
         active: end.active,
         attempts: end.attempts,
         detail: &end.detail,
+        code: end.code().map(Code::as_str),
     }
 }
 

@@ -465,3 +465,42 @@ fn a_path_does_nothing_to_a_terminal() {
         assert!(!ended.err.contains('\u{1b}') && !ended.out.contains('\u{1b}'), "{args:?}: {}", ended.err);
     }
 }
+
+/// What machines act upon is a name that stays, the same wherever it stands, and whoever reads it can ask what it means.
+#[test]
+fn reasons_have_stable_names_that_are_explained() {
+    let bench = Bench::new();
+    let portal = mixed(&bench);
+    let outputs = ["--events", "events.jsonl", "--summary-json", "summary.json", "--junit", "junit.xml"];
+    let mut command = bench.run_command(&portal, &[&["--ledger", "l.db"][..], &outputs].concat());
+    let ended = Ended::from(command.env("GITHUB_ACTIONS", "true").output().expect("run")).with(1);
+    let summary: Value = serde_json::from_str(&bench.read("summary.json")).expect("JSON");
+    let attention = summary["attention"].as_array().expect("a list");
+    let told: Vec<_> = attention.iter().map(|group| (group["outcome"].as_str(), group["code"].as_str())).collect();
+    for (outcome, code) in [("unknown", "sent_unknown"), ("failed", "user_unknown"), ("invalid", "row_invalid")] {
+        assert!(told.contains(&(Some(outcome), Some(code))), "{told:?}");
+        assert!(bench.read("junit.xml").contains(&format!("<failure type=\"{code}\" ")), "{code}");
+        assert!(ended.err.lines().any(|line| line.starts_with("::error") && line.ends_with(&format!("[{code}]"))));
+        let explained = bench.onboard(&["explain", code]).with(0).out;
+        assert!(
+            explained.starts_with(code) && ["happened", "sent ", "to do"].iter().all(|part| explained.contains(part))
+        );
+        assert!(bench.onboard(&["explain"]).with(0).out.lines().any(|line| line.starts_with(&format!("{code} "))));
+    }
+    let codes = |name: &str| -> Vec<Value> {
+        let events = bench.read(name);
+        let events = events.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        events.filter(|event| event["event"] == "row_settled").map(|mut event| event["code"].take()).collect()
+    };
+    assert_eq!(codes("events.jsonl").iter().filter(|code| code.is_null()).count(), 5, "{:?}", codes("events.jsonl"));
+    // A stop has one, too; and so have the rows that it left.
+    bench.roster(&active(6));
+    let portal = crate::bench::portal(&active(6));
+    bench.run(&portal, &[&["--limit", "2"][..], &outputs].concat()).with(4);
+    let summary: Value = serde_json::from_str(&bench.read("summary.json")).expect("JSON");
+    assert_eq!(summary["stopped_code"], "limit_run");
+    assert_eq!(codes("events.jsonl").iter().filter(|code| **code == "limit_run").count(), 4);
+    assert!(bench.read("junit.xml").contains("<failure type=\"limit_run\" "));
+    let said = bench.onboard(&["explain", "nothing"]).with(2).said();
+    assert!(said.contains("`nothing` is no reason code; `onboard explain` lists all of them"), "{said}");
+}

@@ -2,6 +2,7 @@
 
 use super::{Job, Progress, Stage};
 use crate::{
+    code::Code,
     outcome::{Outcome, RowEnd, Tally},
     pace::Moment,
     reason::{self, Note, Reason},
@@ -77,6 +78,15 @@ impl Job<'_> {
         }
         drop(self.outbox.drain());
         self.questions.links.conclude();
+    }
+
+    /// The stable name of why it ended before its rows did, or sent no more.
+    pub fn stop_code(&self) -> Option<Code> {
+        match (&self.mood.halt, &self.mood.closed) {
+            (Some(halt), _) => Some(self.end_by(halt).code()),
+            (None, Some(_)) => Some(self.closed_reason().code()),
+            (None, None) => self.all_refused().map(|_| Code::RefusedAlike),
+        }
     }
 
     fn end_by(&self, halt: &Halt) -> reason::Stop {
