@@ -84,6 +84,8 @@ pub struct Sending {
     pub again: Again,
     /// At most so many people in this run.
     pub limit: Option<u64>,
+    /// Where more messages than this may become due, nothing begins.
+    pub at_most: Option<u64>,
     /// Whether nobody is asked before sending.
     pub yes: bool,
 }

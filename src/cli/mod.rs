@@ -217,6 +217,9 @@ pub struct InviteArgs {
     /// Invite at most so many people in this run
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+    /// Refuse to start where more than so many messages may become due
+    #[arg(long, value_name = "N")]
+    pub at_most: Option<u64>,
     /// Don't ask before sending
     #[arg(long)]
     pub yes: bool,
@@ -408,6 +411,9 @@ pub struct CongratulationArgs {
     /// Congratulate at most so many people in this run
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+    /// Refuse to start where more than so many messages may become due
+    #[arg(long, value_name = "N")]
+    pub at_most: Option<u64>,
     /// Don't ask before sending
     #[arg(long)]
     pub yes: bool,

@@ -95,6 +95,7 @@ fn base(mail: Mail, source: &Source, portal: &PortalArgs, limits: &LimitArgs, le
             culture: None,
             again: Again::default(),
             limit: None,
+            at_most: None,
             yes: false,
         },
         limits: limits.limits(),
@@ -133,6 +134,7 @@ impl CongratulationArgs {
                 culture: None,
                 again: Again { sent: self.resend, unknown: self.retry_unknown },
                 limit: self.limit,
+                at_most: self.at_most,
                 yes: self.yes,
             },
             ..base(Mail::Congratulation, roster, portal, limits, ledger)
@@ -149,6 +151,7 @@ impl InviteArgs {
                 culture: self.culture.clone(),
                 again: Again { sent: self.resend, unknown: self.retry_unknown },
                 limit: self.limit,
+                at_most: self.at_most,
                 yes: self.yes,
                 ..base.sending
             },

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use crate::{
     attempt::Mail,
-    display::{Grouped, Span, count, wrapped},
+    display::{Grouped, Span, count, moment, wrapped},
     run::{self, Ended, Opened, Telling},
     settings::Settings,
     terminal::{
@@ -16,6 +16,8 @@ use crate::{
 
 /// On a terminal, a run that may send more messages than this asks first.
 const FEW: u64 = 3;
+/// Of more messages than this, the number is typed: a yes is given too easily.
+const MANY: u64 = 50;
 
 pub(super) fn execute(
     settings: &Settings,
@@ -37,8 +39,8 @@ pub(super) fn execute(
     let mut say = |text: &str| screen.say(text);
     let opened = run::open(settings, &mut Telling { quiet, colour, say: &mut say })?;
     if may_ask
-        && let Some(question) = question(settings, &opened)
-        && !matches!(ask(screen, &question)?.to_lowercase().as_str(), "y" | "yes")
+        && let Some(Question { text, consent }) = question(settings, &opened)
+        && !consent.is_given_by(&ask(screen, &text)?)
     {
         screen.say("nothing was sent");
         return Ok(2);
@@ -49,11 +51,79 @@ pub(super) fn execute(
     Ok(ended.exit.code())
 }
 
+/// What is asked, and what counts as consent.
+struct Question {
+    text: String,
+    consent: Consent,
+}
+
+/// What somebody has to type so that messages leave. The more there is at stake, the less it can be typed by habit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Consent {
+    /// A yes.
+    Yes,
+    /// The number of messages.
+    Number(u64),
+}
+
+impl Consent {
+    /// What so many messages need, so many of them for administrators.
+    fn to(messages: u64, administrators: u64) -> Self {
+        if messages > MANY || administrators > 0 { Self::Number(messages) } else { Self::Yes }
+    }
+
+    /// Digits may be grouped, as they are shown.
+    fn is_given_by(self, answer: &str) -> bool {
+        match self {
+            Self::Yes => matches!(answer.to_lowercase().as_str(), "y" | "yes"),
+            Self::Number(messages) => {
+                let digits: String = answer.chars().filter(|c| !matches!(c, ',' | ' ' | '.' | '_')).collect();
+                digits == messages.to_string()
+            }
+        }
+    }
+
+    fn asked(self) -> String {
+        match self {
+            Self::Yes => "Go on? [y/N] ".to_owned(),
+            Self::Number(messages) => {
+                format!("Go on? Type how many messages may leave ({}): ", Grouped(messages))
+            }
+        }
+    }
+}
+
+/// Who is due, by employee type: `20 Guest, 9 User`.
+fn by_type(opened: &Opened) -> String {
+    let types = opened.forecast.due_by_type.iter();
+    types.map(|(kind, people)| format!("{} {kind}", Grouped(*people))).collect::<Vec<_>>().join(", ")
+}
+
+/// The first and the last moment at which messages leave, as far as the limits tell.
+fn from_to(opened: &Opened) -> String {
+    let (forecast, now) = (&opened.forecast, opened.budget.now);
+    let days = forecast.calendar.as_slice();
+    let from = days.first().map_or(now, |day| day.from);
+    let to = match days {
+        [_, .., last] => last.from,
+        _ if forecast.windows == 0 => {
+            return format!(
+                "From {} on, within {} at the portal's limits",
+                moment(from),
+                Span(opened.budget.rate.window)
+            );
+        }
+        _ => from.checked_add(forecast.duration()).unwrap_or(from),
+    };
+    format!("From {} to {} at the earliest", moment(from), moment(to))
+}
+
 /// The plan in a few lines, and the question; none where so few are due that it would be a nuisance.
-fn question(settings: &Settings, opened: &Opened) -> Option<String> {
+fn question(settings: &Settings, opened: &Opened) -> Option<Question> {
     let (forecast, portal) = (&opened.forecast, &opened.portal_name);
     let messages = forecast.requests.messages.most;
-    let few = messages <= FEW && settings.mail == Mail::Congratulation;
+    let administrators = forecast.due_by_type.get("DocSpaceAdmin").copied().unwrap_or_default();
+    let few = messages <= FEW && administrators == 0 && settings.mail == Mail::Congratulation;
     if (few && !settings.sending.again.sent) || messages == 0 {
         return None;
     }
@@ -73,17 +143,32 @@ fn question(settings: &Settings, opened: &Opened) -> Option<String> {
         Grouped(forecast.rows.already_sent),
         Grouped(forecast.rows.unknown)
     ));
-    let administrators = forecast.due_by_type.get("DocSpaceAdmin").copied().unwrap_or_default();
+    let mail = match settings.mail {
+        Mail::Congratulation => "the portal's congratulation",
+        Mail::Invitation => "the portal's invitation",
+    };
+    let first = if messages < forecast.rows.due {
+        format!("the first {} (--limit) of ", Grouped(messages))
+    } else {
+        String::new()
+    };
+    lines.push(format!("The mail is {mail}, to {first}{}.", by_type(opened)));
     if administrators > 0 {
-        lines.push(format!("{} of them are to be DocSpaceAdmin.", Grouped(administrators)));
+        lines.push(format!(
+            "Who becomes DocSpaceAdmin manages the whole portal: {}.",
+            count(administrators, "person").replace("persons", "people")
+        ));
     }
     if opened.budget.daily_left < messages {
         let left = Grouped(opened.budget.daily_left);
         lines.push(format!("The day's limit leaves {left} of these for today; the others are another day's."));
     }
-    if forecast.windows > 0 {
-        lines.push(format!("It takes {} or longer at the portal's limits.", Span(forecast.duration())));
-    }
+    let takes = if forecast.windows > 0 {
+        format!(": it takes {} or longer at the portal's limits", Span(forecast.duration()))
+    } else {
+        String::new()
+    };
+    lines.push(format!("{}{takes}.", from_to(opened)));
     if settings.sending.again.sent {
         lines.push(match settings.mail {
             Mail::Congratulation => {
@@ -98,8 +183,9 @@ fn question(settings: &Settings, opened: &Opened) -> Option<String> {
                     cannot be taken back. To see it first, congratulate yourself: a roster of one row, or --limit 1.";
         lines.push(format!("\n{}\n", wrapped(mail, usize::from(Screen::width()), "")));
     }
-    lines.push("Go on? [y/N] ".to_owned());
-    Some(lines.join("\n"))
+    let consent = Consent::to(messages, administrators);
+    lines.push(consent.asked());
+    Some(Question { text: lines.join("\n"), consent })
 }
 
 /// Tells what became of the run where people see it.
@@ -115,5 +201,30 @@ fn tell(ended: &Ended, quiet: bool, screen: &Screen) {
     }
     for text in &ended.github {
         screen.say(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_is_at_stake_the_more_has_to_be_typed() {
+        assert_eq!(Consent::to(50, 0), Consent::Yes);
+        assert_eq!(Consent::to(51, 0), Consent::Number(51));
+        assert_eq!(Consent::to(1, 1), Consent::Number(1));
+        for (consent, answer, given) in [
+            (Consent::Yes, "y", true),
+            (Consent::Yes, "YES", true),
+            (Consent::Yes, "", false),
+            (Consent::Yes, "4", false),
+            (Consent::Number(1200), "1200", true),
+            (Consent::Number(1200), "1,200", true),
+            (Consent::Number(1200), "yes", false),
+            (Consent::Number(1200), "", false),
+            (Consent::Number(1200), "120", false),
+        ] {
+            assert_eq!(consent.is_given_by(answer), given, "{consent:?}: {answer}");
+        }
     }
 }

@@ -124,6 +124,7 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
     let budget = budget(settings, &used);
     let plan = decide(settings, &roster, Some(&ledger), &origin)?;
     let forecast = plan.forecast(roster.rows(), &budget);
+    refuse_too_many(settings, &forecast)?;
     Ok(Opened {
         roster,
         plan,
@@ -166,6 +167,7 @@ pub fn foresee(
     let budget = Budget { portal_users, ..budget(settings, &used) };
     let plan = decide(settings, &roster, ledger.as_ref(), &origin.unwrap_or_else(Origin::of_sandbox))?;
     let forecast = plan.forecast(roster.rows(), &budget);
+    refuse_too_many(settings, &forecast)?;
     Ok(Foreseen { roster, forecast, budget, knows_ledger: ledger.is_some(), knows_account: account.is_some() })
 }
 
@@ -212,6 +214,18 @@ fn decide(
         Some(ledger) => ledger.held(settings.mail, subjects, found),
         None => Ok(()),
     })?)
+}
+
+/// A guard for where nobody is asked: a roster that grew overnight is looked at first.
+fn refuse_too_many(settings: &Settings, forecast: &Forecast) -> Result<(), anyhow::Error> {
+    let may = forecast.requests.messages.most;
+    let Some(at_most) = settings.sending.at_most.filter(|at_most| may > *at_most) else { return Ok(()) };
+    bail!(
+        "{} may become due, and --at-most allows {}; nothing was sent. Look at it with `onboard plan`, then raise it, or \
+         take fewer with --limit",
+        count(may, "message"),
+        crate::display::Grouped(at_most)
+    )
 }
 
 #[expect(clippy::disallowed_methods, reason = "a plan is made for now; the run's own clock starts later")]

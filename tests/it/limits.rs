@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use onboard::sandbox::{Config, Limits, Sandbox};
 
-use crate::bench::{Bench, active, config, messages};
+use crate::bench::{Bench, active, config, messages, portal};
 
 #[test]
 fn three_hundred_rows_at_three_hundred_in_six_seconds_meet_no_refusal() {
@@ -83,4 +83,27 @@ fn the_rate_yields_to_somebody_who_uses_the_window_too() {
     let stats = portal.stats();
     assert!(stats.total_refusals() > 0 && stats.total_refusals() < 20, "{stats:?}");
     assert_eq!(messages(&portal), 120);
+}
+
+/// A guard for where nobody is asked: nothing leaves where more may become due than somebody thought.
+#[test]
+fn more_messages_than_were_thought_of_are_none() {
+    let bench = Bench::new();
+    let users = active(7);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let refused = bench.run(&portal, &["--at-most", "6"]).with(2);
+    let said = "7 messages may become due, and --at-most allows 6; nothing was sent";
+    assert!(refused.said().contains(said), "{}", refused.err);
+    assert_eq!(portal.stats().total_requests(), 0);
+    let plan = bench.onboard(&["plan", "users.csv", "--at-most", "6"]).with(2);
+    assert!(plan.said().contains(said), "{}", plan.err);
+    bench.run(&portal, &["--at-most", "6", "--limit", "6"]).with(4);
+    // What was sent is not due any more.
+    bench.run(&portal, &["--at-most", "1"]).with(0);
+    assert_eq!(messages(&portal), 7);
+    bench.write("people.csv", "email,employee_type\na@example.com,User\nb@example.com,User\n");
+    let origin = portal.origin();
+    let invite = ["invite", "people.csv", "--portal", &origin, "--api-key-file", "key", "--at-most", "1"];
+    assert!(bench.onboard(&invite).with(2).said().contains("2 messages may become due"));
 }

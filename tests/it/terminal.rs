@@ -2,12 +2,18 @@
 
 use std::{fs::File, io::Read, process::Stdio};
 
-use onboard::sandbox::{Config, Sandbox};
+use onboard::sandbox::{Config, Sandbox, User};
 use rexpect::session::{PtySession, spawn_command};
 
 use crate::bench::{Bench, active, config, messages};
 
 const WAIT_MS: u64 = 20_000;
+
+/// So many users, all active, none of whom becomes an administrator.
+fn colleagues(count: u32) -> Vec<User> {
+    let all = active(count).into_iter();
+    all.map(|user| User { role: onboard::user::EmployeeType::User, ..user }).collect()
+}
 
 fn at_terminal(bench: &Bench, portal: &Sandbox, more: &[&str]) -> PtySession {
     let mut command = bench.run_command(portal, more);
@@ -25,7 +31,7 @@ fn exit_status(session: &PtySession) -> i32 {
 #[test]
 fn the_plan_is_shown_and_nothing_is_sent_without_a_yes() {
     let bench = Bench::new();
-    let users = active(30);
+    let users = colleagues(30);
     bench.roster(&users);
     let portal = Sandbox::start(config(&users)).expect("a portal");
     for answer in ["n", ""] {
@@ -44,6 +50,44 @@ fn the_plan_is_shown_and_nothing_is_sent_without_a_yes() {
     session.exp_string("congratulated: the portal accepted it").expect("the summary");
     assert_eq!(exit_status(&session), 0);
     assert_eq!(messages(&portal), 30);
+}
+
+/// A yes is given by habit: of many messages, or where somebody becomes an administrator, the number is typed.
+#[test]
+fn many_messages_and_administrators_need_their_number() {
+    let admin =
+        [crate::bench::stranger()].map(|user| User { role: onboard::user::EmployeeType::DocSpaceAdmin, ..user });
+    for (users, more, number, told) in [
+        (colleagues(51), &[][..], "51", "51 people on http://127.0.0.1"),
+        (colleagues(60), &["--limit", "55"], "55", "to the first 55 (--limit) of "),
+        ([&colleagues(1)[..], &admin].concat(), &[], "2", "1 DocSpaceAdmin"),
+    ] {
+        let bench = Bench::new();
+        bench.roster(&users);
+        let portal = Sandbox::start(config(&users)).expect("a portal");
+        for answer in ["y", "7", number] {
+            let mut session = at_terminal(&bench, &portal, more);
+            session.exp_string(told).expect("the plan");
+            session.exp_string("From 20").expect("from when");
+            session.exp_string(&format!("Type how many messages may leave ({number}): ")).expect("the question");
+            assert_eq!(portal.stats().messages.len(), 0);
+            session.send_line(answer).expect("answered");
+            let seen = session.exp_eof().expect("the end");
+            assert!(seen.contains("nothing was sent") != (answer == number), "{seen}");
+        }
+        assert!(portal.stats().messages.len() + 1 >= number.parse().expect("a number"));
+    }
+    // So many can be agreed to by a yes.
+    let bench = Bench::new();
+    bench.roster(&colleagues(50));
+    let portal = Sandbox::start(config(&colleagues(50))).expect("a portal");
+    let mut session = at_terminal(&bench, &portal, &[]);
+    session.exp_string("The mail is the portal's congratulation, to ").expect("the mail and the people");
+    session.exp_string("From ").expect("from when");
+    session.exp_string("Go on? [y/N]").expect("the question");
+    session.send_line("y").expect("answered");
+    session.exp_eof().expect("the end");
+    assert_eq!(messages(&portal), 50);
 }
 
 #[test]
@@ -139,7 +183,7 @@ fn shell(bench: &Bench, portal: &Sandbox, script: &str) -> PtySession {
 #[test]
 fn what_comes_through_a_pipe_is_asked_about_on_the_terminal() {
     let bench = Bench::new();
-    let portal = Sandbox::start(config(&active(30))).expect("a portal");
+    let portal = Sandbox::start(config(&colleagues(30))).expect("a portal");
     for (script, answer, status, sent) in [
         ("\"$ONBOARD\" export | \"$ONBOARD\" run -", "n", 2, 0),
         ("\"$ONBOARD\" export | \"$ONBOARD\" run -", "", 2, 0),
