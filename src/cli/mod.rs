@@ -503,6 +503,9 @@ pub struct PlanArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+    /// Exit status 10 where something is due, 0 where nothing is
+    #[arg(long)]
+    pub exit_code: bool,
     /// The portal whose records count, and the key whose account's writes do.
     #[command(flatten)]
     pub portal: PortalArgs,

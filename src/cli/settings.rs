@@ -26,8 +26,19 @@ const DEFAULT_FILE: &str = "onboard.toml";
 /// The largest settings file, in bytes.
 const MOST_READ: u64 = 1 << 20;
 /// Options that make no sense in a file: they are about one run, or are secrets' whereabouts on a command line.
-const NOT_IN_FILE: [&str; 10] =
-    ["config", "profile", "help", "version", "roster", "sandbox", "resend", "retry_unknown", "yes", "user"];
+const NOT_IN_FILE: [&str; 11] = [
+    "config",
+    "profile",
+    "help",
+    "version",
+    "roster",
+    "sandbox",
+    "resend",
+    "retry_unknown",
+    "yes",
+    "user",
+    "exit_code",
+];
 
 /// One effective setting, for `onboard config`.
 #[derive(Debug, Clone, PartialEq, Eq)]

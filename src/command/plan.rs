@@ -11,6 +11,9 @@ use crate::{
     terminal::Screen,
 };
 
+/// `--exit-code`: something is due.
+const DUE: u8 = 10;
+
 pub(super) fn execute(
     args: &PlanArgs,
     settings: &Settings,
@@ -27,7 +30,8 @@ pub(super) fn execute(
         out.write_all(text(&foreseen, args).as_bytes())?;
     }
     out.flush()?;
-    Ok(0)
+    let is_due = foreseen.forecast.rows.due > 0;
+    Ok(if args.exit_code && is_due { DUE } else { 0 })
 }
 
 fn text(foreseen: &Foreseen, args: &PlanArgs) -> String {

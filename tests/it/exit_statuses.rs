@@ -376,3 +376,20 @@ fn a_key_that_is_refused_after_messages_were_sent_is_told_as_that() {
     assert!(!said.contains("mistyped") && !said.contains("Nothing but the first requests"), "{said}");
     assert_eq!(bench.outcomes()["sent"], 3);
 }
+
+#[test]
+fn ten_a_plan_in_which_something_is_due_where_that_is_asked() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let origin = portal.origin();
+    let plan = |more: &[&str]| bench.onboard(&[&["plan", "users.csv", "--portal", &origin][..], more].concat());
+    plan(&[]).with(0);
+    plan(&["--exit-code"]).with(10);
+    plan(&["--exit-code", "--json"]).with(10);
+    bench.run(&portal, &[]).with(0);
+    plan(&["--exit-code"]).with(0);
+    plan(&["--exit-code", "--resend"]).with(10);
+    bench.onboard(&["plan", "none.csv", "--exit-code"]).with(2);
+}
