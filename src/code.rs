@@ -104,6 +104,8 @@ codes! {
     RefusedAlike "refused_alike": "The portal refused the first messages all alike, so no more were tried.", REST,
         "Mend what the rejected rows tell, and run again.";
     LimitRun "limit_run": "--limit was reached.", REST, "Run the same command again: it takes the next ones.";
+    LimitTime "limit_time": "The time that the run was given (--max-duration) was over.", REST,
+        "Run the same command again: it goes on here.";
     QuotaDaily "quota_daily": "The daily write limit (--daily-writes) was reached.", REST,
         "Run the same command again when the day's writes are free; the summary says when.";
     QuotaPortal "quota_portal": "The portal says that its own limit of a day is reached.", REST,

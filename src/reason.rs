@@ -154,6 +154,8 @@ pub enum Stop {
     TooBusy,
     /// A signal.
     Stopped,
+    /// `--max-duration`.
+    Time,
     /// The ledger.
     Storage,
     /// So many in a row may have been sent.
@@ -244,6 +246,7 @@ impl Stop {
             Self::Unreachable(_) => Code::PortalUnreachable,
             Self::TooBusy => Code::PortalBusy,
             Self::Stopped => Code::Stopped,
+            Self::Time => Code::LimitTime,
             Self::Storage => Code::LedgerUnwritten,
             Self::InDoubt(_) => Code::InDoubt,
         }
@@ -345,6 +348,7 @@ impl fmt::Display for Stop {
             Self::Unreachable(why) => write!(f, "the portal cannot be reached: {why}"),
             Self::TooBusy => f.write_str("the portal refused everything for too long"),
             Self::Stopped => f.write_str("the run was stopped before this row"),
+            Self::Time => f.write_str("the run ended before this row, as --max-duration asks"),
             Self::Storage => f.write_str("the run stopped since its ledger could not be written"),
             Self::InDoubt(mail) => {
                 write!(f, "the run stopped since nobody can say what became of the last {}s", mail.noun())
@@ -456,6 +460,7 @@ mod tests {
             Stop::Unreachable(text()),
             Stop::TooBusy,
             Stop::Stopped,
+            Stop::Time,
             Stop::Storage,
             Stop::InDoubt(mail),
         ];

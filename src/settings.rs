@@ -1,6 +1,9 @@
 //! What a run is told, as plain values: no flag, no terminal, no environment. `cli` makes them of what was typed.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use crate::{
     attempt::Mail,
@@ -112,6 +115,17 @@ pub struct Trouble {
     pub wait: Option<Duration>,
     /// How often.
     pub poll: Duration,
+    /// When it ends by itself, and after how long that is.
+    pub end: Option<End>,
+}
+
+/// When a run ends by itself (`--max-duration`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// After so long.
+    pub after: Duration,
+    /// The same as a moment: it is counted from the start of the process.
+    pub at: Instant,
 }
 
 /// The durable record.

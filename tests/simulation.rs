@@ -596,6 +596,7 @@ fn live(world: &RefCell<World>, rows: &[Row], last: bool) -> bool {
             limit: None,
             daily_left: 10_000,
             wait: None,
+            ends_at: None,
             refresh: world.seed.is_multiple_of(7),
             needs_tenant: false,
             seed: world.seed + u64::from(world.life),

@@ -41,7 +41,7 @@ Exit status: the first that applies
   130, 143  stopped by Ctrl-C, by SIGTERM, after letting requests in flight finish
   3         the portal could not be used: unreachable, key refused, suspended, or it refused
             the first congratulations all alike
-  4         stopped early at the daily write limit or --limit; run again later to go on
+  4         stopped early at the daily write limit, --limit or --max-duration; run again to go on
   1         finished; some row has an outcome in --fail-on
   0         finished, none has";
 
@@ -433,6 +433,9 @@ pub struct RetryArgs {
     /// message leaves alone
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub max_unknown: u32,
+    /// End by itself after so long, counted from the start; what is in flight may take --timeout more [default: off]
+    #[arg(long, value_name = "DURATION", value_parser = values::positive)]
+    pub max_duration: Option<Finite>,
 }
 
 /// Who is waited for.

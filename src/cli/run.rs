@@ -1,6 +1,9 @@
 //! From what was typed to the settings of a run.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use super::{
     Command, CongratulationArgs, FailArgs, InviteArgs, LedgerArgs, LimitArgs, Parsed, PlanArgs, PortalArgs, Provenance,
@@ -16,7 +19,8 @@ use crate::{
     roster::Source,
     secret::masked_value,
     settings::{
-        Again, FailOn, GitHub, KeySource, LedgerSettings, PortalSettings, Selection, Sending, Settings, Sinks, Trouble,
+        Again, End, FailOn, GitHub, KeySource, LedgerSettings, PortalSettings, Selection, Sending, Settings, Sinks,
+        Trouble,
     },
     terminal::ProgressKind,
 };
@@ -45,7 +49,11 @@ impl Parsed {
             Command::Invite(args) => (args.settings(ledger(&args.ledger)), &args.reports),
             _ => return None,
         };
-        Some((Settings { go_on: self.go_on(&settings), ..settings }, reports.progress))
+        // Whoever may take only so long waits no longer for another run.
+        let wait_for = settings.ledger.wait_for;
+        let wait_for = settings.trouble.end.map_or(wait_for, |end| wait_for.min(end.after));
+        let ledger = LedgerSettings { wait_for, ..settings.ledger.clone() };
+        Some((Settings { go_on: self.go_on(&settings), ledger, ..settings }, reports.progress))
     }
 
     /// The settings of the run that a plan is about.
@@ -106,6 +114,7 @@ fn base(mail: Mail, source: &Source, portal: &PortalArgs, limits: &LimitArgs, le
             max_unknown: 5,
             wait: None,
             poll: Duration::from_secs(30),
+            end: None,
         },
         ledger,
         selection: selection(None, None),
@@ -171,8 +180,15 @@ impl RetryArgs {
             max_unknown: self.max_unknown,
             wait: None,
             poll: Duration::from_secs(30),
+            end: self.max_duration.and_then(|after| end(after.0)),
         }
     }
+}
+
+/// Options are read when the process starts, so that is the start of the time that it may take.
+#[expect(clippy::disallowed_methods, reason = "the time that a run may take is counted from here")]
+fn end(after: Duration) -> Option<End> {
+    Some(End { after, at: Instant::now().checked_add(after)? })
 }
 
 impl ReportArgs {

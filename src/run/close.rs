@@ -43,7 +43,7 @@ pub(super) fn exit(
         [
             storage_failed.then_some(Exit::Storage),
             stopped,
-            job.halted().map(|_| Exit::Portal),
+            job.halted().map(|halt| if *halt == Halt::Time { Exit::Early } else { Exit::Portal }),
             closed,
             bad.then_some(Exit::Rows),
         ]
@@ -264,6 +264,10 @@ fn halted(halt: &Halt, closing: &Closing<'_, '_>) -> String {
             ),
         },
         Halt::Stopped => "Stopped as asked.".to_owned(),
+        Halt::Time => format!(
+            "Stopped after {}, as --max-duration asks; what was in flight is recorded. The same command goes on from here.",
+            Span(closing.settings.trouble.end.map(|end| end.after).unwrap_or_default())
+        ),
         Halt::Storage(why) => format!("Storage failed: {why}."),
     }
 }

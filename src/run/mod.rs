@@ -35,7 +35,7 @@ use crate::{
     exit::Exit,
     ledger::{AttemptId, Intended, Intent, LedgerError, Recorder, RunStart, SessionStart},
     mail::word,
-    pace::Pace,
+    pace::{Moment, Pace},
     report::Summary,
     results,
     roster::Roster,
@@ -115,7 +115,7 @@ impl Opened {
         // From here on Ctrl-C lets what is in flight finish.
         let clock = Stopwatch::start();
         let start = clock.stamp();
-        let policy = policy(settings, budget.daily_left, seed);
+        let policy = Policy { ends_at: ends_at(settings, start.now), ..policy(settings, budget.daily_left, seed) };
         let mut job = Job::new(roster.rows(), plan, policy, start);
         let mut pace = Pace::new(settings.limits, &recent, seed);
         let mut observer = Observer::new(audience, mail, settings.limits.rate, events);
@@ -227,6 +227,13 @@ fn beginning(id: uuid::Uuid, account: [u8; 8], settings: &Settings, roster: &Ros
     }
 }
 
+/// What is left of the time that the process may take, from now on.
+#[expect(clippy::disallowed_methods, reason = "what was read and asked before took some of it")]
+fn ends_at(settings: &Settings, now: Moment) -> Option<Moment> {
+    let end = settings.trouble.end?;
+    Some(now + end.at.saturating_duration_since(std::time::Instant::now()))
+}
+
 fn policy(settings: &Settings, daily_left: u64, seed: u64) -> Policy {
     let sending = &settings.sending;
     Policy {
@@ -238,6 +245,7 @@ fn policy(settings: &Settings, daily_left: u64, seed: u64) -> Policy {
         limit: sending.limit,
         daily_left,
         wait: settings.trouble.wait.map(|at_most| Patience { at_most, poll: settings.trouble.poll }),
+        ends_at: None,
         refresh: settings.selection.refresh,
         needs_tenant: sending.sign_with.is_some() && sending.tenant.is_none(),
         seed,

@@ -51,6 +51,8 @@ pub struct Policy {
     pub daily_left: u64,
     /// Keep checking users who are not active yet, for so long and so often.
     pub wait: Option<Patience>,
+    /// When it ends by itself.
+    pub ends_at: Option<Moment>,
     /// Ask for the status of settled rows too.
     pub refresh: bool,
     /// Whether the portal's tenant number is needed for signing, and not known yet.
@@ -162,6 +164,8 @@ pub enum Halt {
     },
     /// A signal asked for it.
     Stopped,
+    /// Its time is over (`--max-duration`).
+    Time,
     /// The ledger can no longer be written.
     Storage(String),
 }

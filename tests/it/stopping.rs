@@ -366,3 +366,33 @@ fn the_limits_of_a_shell_end_no_run_unsaid() {
         }
     }
 }
+
+/// A job's time limit is hard: the run ends before it, whole, and the next one goes on.
+#[test]
+fn a_run_ends_by_itself_when_its_time_is_over() {
+    let bench = Bench::new();
+    let users = active(10);
+    bench.roster(&users);
+    let portal = portal(&users);
+    // The window is full long before everybody was congratulated.
+    let slow = ["--rate", "9/h", "--max-duration", "2s", "--progress", "plain", "--summary-json", "s.json"];
+    let ended = bench.run(&portal, &slow).with(4);
+    let said = ended.said();
+    assert!(said.contains("Stopped after 2 s, as --max-duration asks; what was in flight is recorded."), "{said}");
+    assert!(said.contains("--max-duration is over"), "{said}");
+    let summary: serde_json::Value = serde_json::from_str(&bench.read("s.json")).expect("JSON");
+    assert_eq!(summary["stopped_code"], "limit_time");
+    let sent = messages(&portal);
+    assert!(sent < 10);
+    let outcomes = bench.outcomes();
+    assert_eq!(outcomes.get("sent").copied().unwrap_or_default(), sent);
+    assert_eq!(outcomes["not_attempted"], 10 - sent);
+    let late = bench.results().into_iter().find(|row| row["congratulation"] == "not_attempted").expect("a row");
+    assert!(late["detail"].starts_with("the run ended before this row, as --max-duration asks"), "{late:?}");
+    // Time enough: it makes no difference. The window of the run before is another one's.
+    let other = bench.onboard(&["run", "users.csv", "--sandbox", "--max-duration", "1h"]);
+    other.with(0);
+    for none in ["0s", "soon"] {
+        assert!(bench.run(&portal, &["--max-duration", none]).with(2).said().contains("--max-duration"));
+    }
+}

@@ -103,6 +103,7 @@ impl Job<'_> {
             Halt::TooBusy { .. } => reason::Stop::TooBusy,
             Halt::InDoubt { .. } => reason::Stop::InDoubt(self.policy.mail),
             Halt::Stopped => reason::Stop::Stopped,
+            Halt::Time => reason::Stop::Time,
             Halt::Storage(_) => reason::Stop::Storage,
         }
     }

@@ -6,7 +6,7 @@ use crate::{
     pace::Moment,
     reason::Note,
     workflow::{
-        Call, Closed, Letter, Stamp,
+        Call, Closed, Halt, Letter, Stamp,
         links::Links,
         survey::{Advice, Survey},
     },
@@ -160,16 +160,24 @@ impl Job<'_> {
         let patience = self.mood.doubt.ends_at();
         // While the portal is down, nothing but the next probe matters.
         let contact = self.mood.contact.wake();
+        let ends_at = self.policy.ends_at;
         if self.mood.contact.down().is_some() {
-            return [contact, patience].into_iter().flatten().min();
+            return [contact, patience, ends_at].into_iter().flatten().min();
         }
-        [questions.wake(), poll, wait_end, patience, self.outbox.wake()].into_iter().flatten().min()
+        [questions.wake(), poll, wait_end, patience, self.outbox.wake(), ends_at].into_iter().flatten().min()
     }
 
     /// Looks at the clock, and at what came: outages that last too long, refusals that are about everybody, users to look
     /// at again.
     pub fn tick(&mut self, stamp: Stamp) {
         self.mood.tick(stamp.now);
+        if self.policy.ends_at.is_some_and(|at| stamp.now >= at) && self.mood.halt.is_none() && !self.is_finished() {
+            self.halt(Halt::Time);
+            self.remarks.push(
+                "--max-duration is over: what is in flight may finish, nothing new leaves (a signal stops at once)"
+                    .to_owned(),
+            );
+        }
         // What came last may have been no status, but what their verdict waited for.
         self.judge_suspects();
         let Some(wait) = self.policy.wait else { return };

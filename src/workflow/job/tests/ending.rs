@@ -165,3 +165,23 @@ fn a_run_is_finished_when_nothing_can_come_any_more() {
     job.write_came(1, &Ok(()), at(0));
     assert!(job.is_finished());
 }
+
+#[test]
+fn a_run_ends_when_its_time_is_over_and_not_because_of_it_when_it_is_done() {
+    let rows = rows(2);
+    let policy = Policy { ends_at: Some(at(10).now), ..POLICY };
+    let mut job = knowing(&rows, policy.clone(), |_| None);
+    assert!(job.wake().is_some_and(|wake| wake <= at(10).now), "nobody sleeps through it");
+    job.tick(at(9));
+    assert_eq!(job.halted(), None);
+    job.tick(at(10));
+    assert_eq!(job.halted(), Some(&Halt::Time));
+    assert_eq!(job.drain_remarks().len(), 1);
+    job.conclude(at(11));
+    assert_eq!(job.tally().count(Outcome::NotAttempted), 2);
+    assert!(detail(&job, 0).contains("--max-duration"));
+    // Whoever was done by then was not stopped.
+    let mut job = knowing(&[], policy, |_| None);
+    job.tick(at(10));
+    assert_eq!(job.halted(), None);
+}

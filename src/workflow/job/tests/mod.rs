@@ -29,6 +29,7 @@ const POLICY: Policy = Policy {
     limit: None,
     daily_left: 1000,
     wait: None,
+    ends_at: None,
     refresh: false,
     needs_tenant: false,
     seed: 1,
