@@ -12,7 +12,7 @@ use crate::{
     origin::{Origin, PortalAddress, ProxyAddress},
     outcome::Outcome,
     pace::Limits,
-    roster::Source,
+    roster::{Reading, Source},
 };
 
 /// Everything that a run is told.
@@ -22,6 +22,8 @@ pub struct Settings {
     pub mail: Mail,
     /// The roster.
     pub source: Source,
+    /// How the roster is to be read.
+    pub reading: Reading,
     /// Where the results go; beside the roster where it is not said.
     pub output: Option<Target>,
     /// Whether the portal is the embedded one, started for this run.

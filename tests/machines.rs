@@ -758,6 +758,7 @@ async fn live(process: &Process<'_>) -> bool {
     .expect("infallible");
     let seed = process.world.borrow().seed + u64::from(process.session);
     let policy = Policy {
+        ends_at: None,
         mail: Mail::Congratulation,
         again: false,
         max_unknown: 5,

@@ -24,7 +24,7 @@ use crate::{
     origin::{Origin, PortalAddress, ProxyAddress},
     outcome::Outcome,
     pace::Rate,
-    roster::Source,
+    roster::{Mapped, MappedType, Reading, Source},
     settings::FailOn,
     terminal::{
         ProgressKind,
@@ -191,8 +191,11 @@ pub struct DoctorArgs {
 /// `onboard invite`.
 #[derive(Debug, Clone, Args)]
 pub struct InviteArgs {
-    /// CSV with email and employee_type; `-` is standard input
+    /// CSV or .xlsx with email and employee_type; `-` is standard input
     pub people: Source,
+    /// How it is read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
     /// Results file, a roster for `onboard run`; `-` is standard output [default: new.csv gives new.results.csv]
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<ResultsTarget>,
@@ -268,6 +271,36 @@ impl Diagnostics {
             verbose: self.verbose,
             log_format: self.log_format,
             log_file: self.log_file.clone(),
+        }
+    }
+}
+
+/// How a roster is read that is not as this program would have it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Roster")]
+pub struct ReadingArgs {
+    /// The sheet of a workbook [default: the one visible sheet with a header]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub sheet: Option<String>,
+    /// Which column is user_id, email, employee_type, key or name (repeatable): user_id=Personal-Nr
+    #[arg(long = "map", value_name = "ROLE=COLUMN")]
+    pub columns: Vec<Mapped>,
+    /// Which employee type a word of the roster stands for (repeatable): Mitarbeiter=User
+    #[arg(long = "map-type", value_name = "WORD=TYPE")]
+    pub types: Vec<MappedType>,
+    /// The employee type of everybody, where the roster has no such column
+    #[arg(long = "type", value_name = "TYPE")]
+    pub everybody: Option<EmployeeType>,
+}
+
+impl ReadingArgs {
+    /// How a roster is read.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            sheet: self.sheet.clone(),
+            columns: self.columns.clone(),
+            types: self.types.clone(),
+            employee_type: self.everybody,
         }
     }
 }
@@ -348,8 +381,11 @@ pub struct LedgerArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = RUN_EXAMPLES, after_long_help = format!("{RUN_EXAMPLES}\n\n{EXIT_STATUSES}"))]
 pub struct RunArgs {
-    /// CSV with user_id (or email) and employee_type; `-` is standard input
+    /// CSV or .xlsx with user_id (or email) and employee_type; `-` is standard input
     pub roster: Source,
+    /// How it is read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
     /// Results file; `-` is standard output [default: users.csv gives users.results.csv]
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<ResultsTarget>,
@@ -498,8 +534,11 @@ pub struct ReportArgs {
 /// `onboard plan`.
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
-    /// CSV with user_id (or email) and employee_type; `-` is standard input
+    /// CSV or .xlsx with user_id (or email) and employee_type; `-` is standard input
     pub roster: Source,
+    /// How it is read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
     /// So many users the portal has, where that is known
     #[arg(long, value_name = "N")]
     pub portal_users: Option<u64>,
@@ -529,8 +568,11 @@ pub struct PlanArgs {
 /// `onboard check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
-    /// CSV with user_id (or email) and employee_type; `-` is standard input
+    /// CSV or .xlsx with user_id (or email) and employee_type; `-` is standard input
     pub roster: Source,
+    /// How it is read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
     /// How problems are written
     #[arg(long, value_enum, default_value_t)]
     pub format: CheckFormat,

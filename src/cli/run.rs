@@ -16,7 +16,7 @@ use crate::{
     outcome::Outcome,
     pace::Limits,
     place,
-    roster::Source,
+    roster::{Reading, Source},
     secret::masked_value,
     settings::{
         Again, End, FailOn, GitHub, KeySource, LedgerSettings, PortalSettings, Selection, Sending, Settings, Sinks,
@@ -33,6 +33,7 @@ impl Parsed {
             Command::Run(args) => {
                 let base = args.congratulation.settings(&args.roster, &args.portal, &args.limits, ledger(&args.ledger));
                 let settings = Settings {
+                    reading: args.reading.reading(),
                     output: args.output.as_ref().map(|target| target.0.clone()),
                     sandbox: args.sandbox,
                     trouble: Trouble {
@@ -60,7 +61,7 @@ impl Parsed {
     pub fn planned(&self, args: &PlanArgs) -> Settings {
         let ledger = args.ledger.settings(&self.settings);
         let base = args.congratulation.settings(&args.roster, &args.portal, &args.limits, ledger);
-        Settings { selection: selection(Some(&args.selection), None), ..base }
+        Settings { reading: args.reading.reading(), selection: selection(Some(&args.selection), None), ..base }
     }
 
     /// The command that goes on with what is left: what was typed, but for what would send a second message.
@@ -93,6 +94,7 @@ fn base(mail: Mail, source: &Source, portal: &PortalArgs, limits: &LimitArgs, le
     Settings {
         mail,
         source: source.clone(),
+        reading: Reading::default(),
         output: None,
         sandbox: false,
         portal: portal.settings(),
@@ -155,6 +157,7 @@ impl InviteArgs {
     fn settings(&self, ledger: LedgerSettings) -> Settings {
         let base = base(Mail::Invitation, &self.people, &self.portal, &self.limits, ledger);
         Settings {
+            reading: self.reading.reading(),
             output: self.output.as_ref().map(|target| target.0.clone()),
             sending: Sending {
                 culture: self.culture.clone(),

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::Finite;
+use super::{Finite, ReadingArgs};
 use crate::{pace::Rate, roster::Source, sandbox::Fault, user::EmployeeType};
 
 /// Options of `onboard sandbox`.
@@ -20,6 +20,9 @@ pub struct SandboxArgs {
     /// Take the users of this roster instead
     #[arg(long, value_name = "PATH")]
     pub roster: Option<Source>,
+    /// How it is read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
     /// How many of a hundred made-up users are active
     #[arg(long, value_name = "PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub active_share: u8,

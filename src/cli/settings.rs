@@ -18,7 +18,9 @@ use crate::{
     file::read_small,
     home::{self, NoHome},
     place,
+    roster::Role,
     secret::masked_value,
+    user::EmployeeType,
 };
 
 /// The settings file that is taken if it is there and no other is named.
@@ -26,7 +28,8 @@ const DEFAULT_FILE: &str = "onboard.toml";
 /// The largest settings file, in bytes.
 const MOST_READ: u64 = 1 << 20;
 /// Options that make no sense in a file: they are about one run, or are secrets' whereabouts on a command line.
-const NOT_IN_FILE: [&str; 11] = [
+/// `--type` of `export` picks users, and that of a roster says what all of them become: only the latter is a setting.
+const NOT_IN_FILE: [&str; 12] = [
     "config",
     "profile",
     "help",
@@ -38,6 +41,7 @@ const NOT_IN_FILE: [&str; 11] = [
     "yes",
     "user",
     "exit_code",
+    "employee_type",
 ];
 
 /// One effective setting, for `onboard config`.
@@ -148,6 +152,13 @@ pub enum SettingsError {
         /// What is wrong.
         source: NoHome,
     },
+    /// The highest type for everybody, where nobody typed it.
+    #[error(
+        "the settings file {} makes everybody a DocSpaceAdmin (`type`), who manages the whole portal; that has to be typed: \
+         --type DocSpaceAdmin",
+        shown_path(.0)
+    )]
+    EverybodyAdmin(PathBuf),
     /// A profile without a file.
     #[error("--profile {0} needs a settings file: ./onboard.toml is not there and --config names none")]
     ProfileWithoutFile(String),
@@ -190,6 +201,12 @@ pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::E
     } else {
         effective(&command, &matches, file.as_ref())
     };
+    let everybody = settings.iter().find(|setting| setting.name == "type");
+    if let Some(Setting { value, source: Provenance::File(path), .. }) = everybody
+        && value.parse() == Ok(EmployeeType::DocSpaceAdmin)
+    {
+        return Ok(Err(SettingsError::EverybodyAdmin(path.clone())));
+    }
     let cli = Cli::from_arg_matches(&matches)?;
     Ok(Ok(Parsed { words: args.to_vec(), cli, settings }))
 }
@@ -270,7 +287,7 @@ pub fn read_settings(text: &str, path: &Path, profile: Option<&str>) -> Result<V
     for (key, value) in table {
         match (key.as_str(), value) {
             ("portal", toml::Value::Table(profiles)) => portals = profiles,
-            (_, value) => values.push(one_value(path, &key, value)?),
+            (_, value) => values.extend(values_of(path, &key, value)?),
         }
     }
     if let Some(name) = profile {
@@ -280,12 +297,43 @@ pub fn read_settings(text: &str, path: &Path, profile: Option<&str>) -> Result<V
         };
         for (key, value) in table {
             let key = if key == "url" { "portal".to_owned() } else { key };
-            let pair = one_value(path, &key, value)?;
-            values.retain(|(other, _)| *other != pair.0);
-            values.push(pair);
+            let pairs = values_of(path, &key, value)?;
+            values.retain(|(other, _)| pairs.iter().all(|(name, _)| other != name));
+            values.extend(pairs);
         }
     }
     Ok(values)
+}
+
+/// The settings that a key gives. What HR calls columns and types may stand in a table: `[map]` with `user_id =
+/// "Personal-Nr"` and, of words, `Mitarbeiter = "User"`; words alone in `[map-type]`, or in `[map.type]`.
+fn values_of(path: &Path, key: &str, value: toml::Value) -> Result<Values, SettingsError> {
+    let name = key.replace('_', "-");
+    let toml::Value::Table(table) = value else { return Ok(vec![one_value(path, key, value)?]) };
+    if name != "map" && name != "map-type" {
+        return Ok(vec![one_value(path, key, toml::Value::Table(table))?]);
+    }
+    let kind = |inner: &str| SettingsError::Kind { path: path.to_owned(), key: format!("{key}.{}", Shown(inner)) };
+    let (mut columns, mut types) = (Vec::new(), Vec::new());
+    for (inner, value) in table {
+        match value {
+            toml::Value::Table(words) if name == "map" && ["type", "types", "employee_type"].contains(&&*inner) => {
+                for (word, value) in words {
+                    let meant = value.as_str().ok_or_else(|| kind(&word))?;
+                    types.push(format!("{word}={meant}"));
+                }
+            }
+            toml::Value::String(meant) if name == "map-type" => types.push(format!("{inner}={meant}")),
+            toml::Value::String(meant) => {
+                let is_word = inner.parse::<Role>().is_err() && meant.parse::<EmployeeType>().is_ok();
+                let into = if is_word { &mut types } else { &mut columns };
+                into.push(format!("{inner}={meant}"));
+            }
+            _ => return Err(kind(&inner)),
+        }
+    }
+    let both = [("map", columns), ("map-type", types)];
+    Ok(both.into_iter().filter(|(_, texts)| !texts.is_empty()).map(|(name, texts)| (name.to_owned(), texts)).collect())
 }
 
 fn one_value(path: &Path, key: &str, value: toml::Value) -> Result<(String, Vec<String>), SettingsError> {

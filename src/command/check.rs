@@ -4,13 +4,13 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::{
     cli::{CheckArgs, CheckFormat},
-    display::count,
+    display::{Shown, count},
     roster::{Roster, RowState, diagnostics},
     terminal::{Screen, colour_is_wanted},
 };
 
 pub(super) fn execute(args: &CheckArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
-    let roster = Roster::read(&args.roster)?;
+    let roster = Roster::read_as(&args.roster, &args.reading.reading())?;
     roster.said_aloud().for_each(|line| screen.say(&line));
     let format = match args.format {
         CheckFormat::Text => diagnostics::Format::Text { colour: io::stdout().is_terminal() && colour_is_wanted() },
@@ -33,6 +33,9 @@ fn reading(roster: &Roster) -> String {
         '\t' => "tabs".to_owned(),
         other => format!("`{other}`"),
     };
+    if let Some(sheet) = roster.sheet() {
+        return format!("read as an Excel workbook, sheet `{}`", Shown(sheet));
+    }
     let mark = if roster.has_bom() { " with a byte-order mark" } else { "" };
     format!("read as {}{mark}, cells separated by {separator}", roster.encoding())
 }

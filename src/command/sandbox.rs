@@ -21,7 +21,7 @@ fn config(args: &SandboxArgs) -> Result<Config, String> {
     let mut row_keys = HashSet::new();
     let users = match &args.roster {
         Some(source) => {
-            let roster = Roster::read(source).map_err(|error| error.to_string())?;
+            let roster = Roster::read_as(source, &args.reading.reading()).map_err(|error| error.to_string())?;
             row_keys = keys_of(&roster).map_err(|error| error.to_string())?;
             users_of(&roster).map_err(|error| error.to_string())?
         }

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
 use super::{Columns, Problem, Record, Roster, Row};
 use crate::display::{Shown, count};
@@ -98,8 +98,15 @@ fn text(problem: &Problem, record: &Record, roster: &Roster, path: &str, colour:
     let label = problem.help.clone().unwrap_or_default();
     let annotation = AnnotationKind::Primary.span(span).label(label);
     let number = usize::try_from(problem.at.unwrap_or(record.line)).unwrap_or(usize::MAX);
-    let snippet = Snippet::source(line.as_str()).line_start(number).path(path).annotation(annotation);
-    let report = [Level::ERROR.primary_title(title.as_str()).element(snippet)];
+    let snippet = Snippet::source(line.as_str()).line_start(number).annotation(annotation);
+    let title = Level::ERROR.primary_title(title.as_str());
+    // A sheet has cells rather than lines and columns of characters.
+    let report = if roster.columns().sheet.is_some() {
+        let place = roster.columns().place(problem.at.unwrap_or(record.line), problem.column);
+        [title.element(Origin::path(format!("{path}, {}", Shown(&place)))).element(snippet)]
+    } else {
+        [title.element(snippet.path(path))]
+    };
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     renderer.render(&report)
 }
@@ -130,25 +137,34 @@ fn picture(record: &Record, column: Option<usize>, delimiter: char) -> (String, 
 
 fn json(number: usize, problem: &Problem, record: &Record, columns: &Columns) -> serde_json::Value {
     let name = problem.column.and_then(|column| columns.names.get(column));
-    serde_json::json!({
+    let mut json = serde_json::json!({
         "row": number + 1,
         "line": problem.at.unwrap_or(record.line),
         "column": name.map(|name| Shown(name).to_string()),
         "cell": problem.column.map(|column| Shown(record.cell(column)).to_string()),
         "message": problem.what,
         "help": problem.help,
-    })
+    });
+    if columns.sheet.is_some()
+        && let Some(fields) = json.as_object_mut()
+    {
+        let place = columns.place(problem.at.unwrap_or(record.line), problem.column);
+        fields.insert("at".to_owned(), Shown(&place).to_string().into());
+    }
+    json
 }
 
 fn github(group: &Alike, columns: &Columns, path: &str) -> String {
     let name = group.column.and_then(|column| columns.names.get(column)).map_or("row", String::as_str);
     let rows = if group.rows > 1 { format!("{}, the first here: ", count(group.rows, "row")) } else { String::new() };
+    let place = columns.sheet.as_ref().map(|_| format!("{}: ", Shown(&columns.place(group.at, group.column))));
+    let place = place.unwrap_or_default();
     format!(
         "::error file={},line={},title={}::{}",
         property(path),
         group.at,
         property(&format!("roster, column {}", Shown(name))),
-        message(&format!("{rows}{}", group.what))
+        message(&format!("{rows}{place}{}", group.what))
     )
 }
 

@@ -7,6 +7,7 @@ use std::{
     str::FromStr,
 };
 
+use super::reading::Role;
 use crate::display::Shown;
 
 /// Where a roster comes from.
@@ -71,6 +72,17 @@ pub enum RosterError {
         /// What it looks like.
         what: &'static str,
     },
+    /// It is a workbook of which nothing can be read.
+    #[error("the workbook {name} {what}")]
+    Workbook {
+        /// Its name.
+        name: String,
+        /// Why not, as the rest of a sentence.
+        what: String,
+    },
+    /// What was said of its columns contradicts itself, or it.
+    #[error("{0}")]
+    Mapping(String),
     /// There is nothing in it.
     #[error("the roster is empty; expected a header with user_id and employee_type")]
     Empty,
@@ -78,7 +90,7 @@ pub enum RosterError {
     #[error("the roster's header is too large; it holds at most 1 MiB and 16384 columns")]
     HeaderTooLarge,
     /// A needed column is not there.
-    #[error("the roster has no column `{missing}`; it has {found}{}", near.as_ref().map(|near| format!(" (is `{near}` meant?)")).unwrap_or_default())]
+    #[error("the roster has no column `{missing}`; it has {found}{}{hints}", near.as_ref().map(|near| format!(" (is `{near}` meant?)")).unwrap_or_default())]
     MissingColumn {
         /// The column.
         missing: &'static str,
@@ -86,6 +98,10 @@ pub enum RosterError {
         found: String,
         /// One of nearly this name.
         near: Option<String>,
+        /// What may be meant by what the columns hold, in the words to type.
+        hints: String,
+        /// Another one that is missing, too.
+        also: Option<Role>,
     },
     /// Whole lines are cells.
     #[error(
@@ -98,11 +114,11 @@ pub enum RosterError {
     },
     /// The header stands further down.
     #[error(
-        "the first line of the roster is no header; the header seems to be on line {line}: remove what stands above it"
+        "the first line of the roster is no header; the header seems to be on {place}: remove what stands above it"
     )]
     HeaderBelow {
-        /// Its physical line, from 1.
-        line: u64,
+        /// Its physical line, from 1, or its row.
+        place: String,
     },
     /// A stray quote in the header.
     #[error(
@@ -135,7 +151,9 @@ pub enum RosterError {
         other: String,
     },
     /// A quote is never closed.
-    #[error("the quote that opens on line {line} of the roster is never closed; close it, or double it if it is meant")]
+    #[error(
+        "the quote that opens on line {line} of the roster is never closed; close it, or double it if it is meant. If the file was cut there, get it whole"
+    )]
     OpenQuote {
         /// The physical line, from 1.
         line: u64,

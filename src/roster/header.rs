@@ -2,7 +2,9 @@
 
 use super::{
     error::RosterError,
-    text::{shown_by_formula, unquoted, visible},
+    reading::{Reading, Role},
+    sheet_cell::{Merged, letters},
+    text::plain,
 };
 use crate::{
     display::Shown,
@@ -26,19 +28,16 @@ pub struct Columns {
     pub outcome: Option<usize>,
     /// The nine columns of the results, in their order, in a results file.
     pub results: Option<[usize; COLUMNS.len()]>,
+    /// The user's name.
+    pub name: Option<usize>,
+    /// The sheet of a workbook, as it stands before its cells.
+    pub sheet: Option<String>,
+    /// How it is read.
+    pub(super) reading: Reading,
+    /// Merged regions in needed columns.
+    pub(super) merged: Vec<(usize, Merged)>,
     /// Columns that are carried into the results, with the name that they have there.
     pub passed: Vec<(usize, String)>,
-}
-
-/// A name without what people write differently: case, blanks, `_`, `-`; and without what nobody sees.
-pub(super) fn plain(name: &str) -> String {
-    let name = visible(name);
-    let name = shown_by_formula(name.trim());
-    unquoted(&name)
-        .chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, '_' | '-'))
-        .flat_map(char::to_lowercase)
-        .collect()
 }
 
 /// Whether a name is a whole header, by whatever separator.
@@ -51,40 +50,96 @@ fn is_a_header(name: &str) -> bool {
 }
 
 impl Columns {
+    /// Where a row or a cell is, for people: `line 7` of a text, `Sheet!C7` of a workbook, as Excel has it.
+    pub fn place(&self, line: u64, column: Option<usize>) -> String {
+        match (&self.sheet, column) {
+            (None, _) => format!("line {line}"),
+            (Some(sheet), Some(column)) => format!("{sheet}!{}{line}", letters(column)),
+            (Some(sheet), None) => format!("{sheet}!{line}:{line}"),
+        }
+    }
+
     /// Reads the header.
-    pub(super) fn read(names: Vec<String>) -> Result<Self, RosterError> {
-        let mut columns = Self { names, ..Self::default() };
+    pub(super) fn read(names: Vec<String>, reading: &Reading) -> Result<Self, RosterError> {
+        let mut columns = Self { names, reading: reading.clone(), ..Self::default() };
         columns.results = columns.all_of_the_results();
         if columns.results.is_some() {
             // Names were defused as cells are.
             columns.names = columns.names.iter().map(|name| denature(name).to_owned()).collect();
         }
-        columns.user_id = columns.one("user_id", &["userid"])?;
-        columns.email = columns.one("email", &["email", "emailaddress"])?;
-        columns.employee_type = columns.one("employee_type", &["employeetype", "type"])?;
-        columns.key = columns.one("key", &["key"])?;
-        let missing = match (columns.user_id.or(columns.email), columns.employee_type) {
-            (Some(_), Some(_)) => None,
-            (None, _) => Some("user_id"),
-            (Some(_), None) => Some("employee_type"),
-        };
-        if let Some(missing) = missing {
-            return Err(columns.lacks(missing));
+        columns.user_id = columns.one(Role::UserId)?;
+        columns.email = columns.one(Role::Email)?;
+        columns.employee_type = columns.one(Role::EmployeeType)?;
+        columns.key = columns.one(Role::Key)?;
+        // Nothing is done by a name; two columns of it do no harm.
+        columns.name = columns.mapped(Role::Name)?.or_else(|| columns.named(Role::Name).next().map(|(place, _)| place));
+        let mut missing = Vec::new();
+        if columns.user_id.or(columns.email).is_none() {
+            missing.push(Role::UserId);
+        }
+        if columns.employee_type.is_none() && reading.employee_type.is_none() {
+            missing.push(Role::EmployeeType);
+        }
+        if !missing.is_empty() {
+            return Err(columns.lacks(&missing));
         }
         columns.outcome = columns.results.and_then(|places| places.get(5).copied());
         columns.passed = columns.passed_through();
         Ok(columns)
     }
 
+    /// The places of the columns that are named like this.
+    fn named(&self, role: Role) -> impl Iterator<Item = (usize, &String)> {
+        (0..).zip(&self.names).filter(move |(_, other)| role.spellings().contains(&plain(other).as_str()))
+    }
+
+    /// The place of the column that was said to be this; in a results file ours are ours.
+    fn mapped(&self, role: Role) -> Result<Option<usize>, RosterError> {
+        let Some(mapped) = self.reading.columns.iter().find(|mapped| mapped.role == role) else { return Ok(None) };
+        let exact = |name: &&String| name.trim() == mapped.column;
+        let alike = |name: &&String| plain(name) == plain(&mapped.column);
+        let places = |is: &dyn Fn(&&String) -> bool| -> Vec<usize> {
+            (0..).zip(&self.names).filter(|(_, name)| is(name)).map(|(place, _)| place).collect()
+        };
+        let found = match places(&exact) {
+            found if found.is_empty() => places(&alike),
+            found => found,
+        };
+        match found.as_slice() {
+            [one] => Ok(Some(*one)),
+            // The columns of the roster that it was made of are not all there.
+            [] if self.results.is_some() => Ok(None),
+            [] => Err(RosterError::Mapping(format!(
+                "--map {}: the roster has no column `{}`; it has {}",
+                role.as_str(),
+                Shown(&mapped.column),
+                self.listed()
+            ))),
+            [..] => Err(RosterError::Mapping(format!(
+                "--map {}: the roster has more than one column `{}`; rename or remove one",
+                role.as_str(),
+                Shown(&mapped.column)
+            ))),
+        }
+    }
+
     /// The place of a needed column; two headers for it are one too many. In a results file the exact name decides, so
     /// that a roster column `type` beside `employee_type` does no harm there.
-    fn one(&self, name: &'static str, spellings: &[&str]) -> Result<Option<usize>, RosterError> {
+    fn one(&self, role: Role) -> Result<Option<usize>, RosterError> {
+        let name = role.as_str();
         if self.results.is_some()
             && let Some(place) = self.names.iter().position(|other| other == name)
         {
             return Ok(Some(place));
         }
-        let mut places = (0..).zip(&self.names).filter(|(_, other)| spellings.contains(&plain(other).as_str()));
+        if let Some(place) = self.mapped(role)? {
+            return Ok(Some(place));
+        }
+        let is_taken = |place: usize| {
+            let mapped = self.reading.columns.iter().filter(|mapped| mapped.role != role);
+            mapped.filter_map(|mapped| self.mapped(mapped.role).ok()?).any(|other| other == place)
+        };
+        let mut places = self.named(role).filter(|(place, _)| !is_taken(*place));
         match (places.next(), places.next()) {
             (Some((_, first)), Some((_, second))) => Err(RosterError::TwoColumns {
                 name,
@@ -103,7 +158,16 @@ impl Columns {
         Some(places)
     }
 
-    fn lacks(&self, missing: &'static str) -> RosterError {
+    fn listed(&self) -> String {
+        let mut found: Vec<String> = self.names.iter().take(20).map(|name| format!("`{}`", Shown(name))).collect();
+        if self.names.len() > found.len() {
+            found.push(format!("and {} more", self.names.len() - found.len()));
+        }
+        found.join(", ")
+    }
+
+    fn lacks(&self, roles: &[Role]) -> RosterError {
+        let missing = roles.first().map_or("user_id", |role| role.as_str());
         if let Some(cell) = self.names.iter().find(|name| is_a_header(name)) {
             return RosterError::LinesInQuotes { cell: Shown(cell).to_string() };
         }
@@ -115,11 +179,23 @@ impl Columns {
             .filter(|(likeness, _)| *likeness > 0.8)
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .map(|(_, name)| Shown(name).to_string());
-        let mut found: Vec<String> = self.names.iter().take(20).map(|name| format!("`{}`", Shown(name))).collect();
-        if self.names.len() > found.len() {
-            found.push(format!("and {} more", self.names.len() - found.len()));
+        RosterError::MissingColumn {
+            missing,
+            found: self.listed(),
+            near,
+            hints: String::new(),
+            also: roles.get(1).copied(),
         }
-        RosterError::MissingColumn { missing, found: found.join(", "), near }
+    }
+
+    fn place_of(&self, role: Role) -> Option<usize> {
+        match role {
+            Role::UserId => self.user_id,
+            Role::Email => self.email,
+            Role::EmployeeType => self.employee_type,
+            Role::Key => self.key,
+            Role::Name => self.name,
+        }
     }
 
     fn passed_through(&self) -> Vec<(usize, String)> {
@@ -128,11 +204,20 @@ impl Columns {
         for (place, name) in (0..).zip(&self.names) {
             let ours = self.results.is_some_and(|places| places.contains(&place));
             // Keys may be secrets, also where only one of two is read.
-            if ours || read.contains(&Some(place)) || plain(name) == "key" {
+            let is_mapped = |role: Role| self.reading.columns.iter().any(|mapped| mapped.role == role);
+            let is_key = plain(name) == "key" && !(is_mapped(Role::Key) && self.results.is_none());
+            if ours || read.contains(&Some(place)) || is_key {
                 continue;
             }
             let mut kept = name.clone();
-            let like_ours = |name: &str| COLUMNS.iter().any(|column| plain(column) == plain(name));
+            // Where another column was said to be the one, whoever reads the results must not take this one for it.
+            let stands_in = |name: &str| {
+                let wins = |role: Role| is_mapped(role) && self.place_of(role) != Some(place);
+                Role::ALL.into_iter().any(|role| wins(role) && role.spellings().contains(&plain(name).as_str()))
+            };
+            let like_ours = |name: &str| {
+                COLUMNS.iter().any(|column| plain(column) == plain(name)) || (self.results.is_none() && stands_in(name))
+            };
             while like_ours(&kept) || (kept != *name && self.names.contains(&kept)) {
                 kept = format!("roster_{kept}");
             }
@@ -147,7 +232,7 @@ mod tests {
     use super::*;
 
     fn read(names: &[&str]) -> Result<Columns, RosterError> {
-        Columns::read(names.iter().map(|name| (*name).to_owned()).collect())
+        Columns::read(names.iter().map(|name| (*name).to_owned()).collect(), &Reading::default())
     }
 
     #[test]

@@ -7,13 +7,18 @@
 mod address;
 pub mod diagnostics;
 mod error;
+mod guess;
 mod header;
+mod reading;
 mod records;
 mod remarks;
 mod row;
+mod sheet_cell;
 mod spool;
 mod swallowed;
 mod text;
+mod unmapped;
+mod workbook;
 
 use std::{
     cell::RefCell,
@@ -24,13 +29,18 @@ use std::{
 pub use self::{
     error::{RosterError, Source},
     header::Columns,
-    records::{MAX_CELL, MAX_COLUMNS, MAX_RECORD, Record},
+    reading::{Mapped, MappedType, Reading, Role},
+    records::Record,
     row::Problem,
+    text::{MAX_CELL, MAX_COLUMNS, MAX_RECORD},
 };
 use self::{
+    guess::Tallies,
     records::{Records, RecordsError},
     remarks::{Portals, TwoTypes},
+    sheet_cell::quoted,
     spool::{Encoding, Spool},
+    unmapped::Unmapped,
 };
 use crate::{
     display::{Shown, count},
@@ -81,6 +91,8 @@ pub struct Roster {
     /// How many rows have a key of their own.
     keys_given: u64,
     portals: Portals,
+    /// Words that are no employee types.
+    unmapped: Unmapped,
     /// The first users with two types, and how many there are.
     two_types: Vec<TwoTypes>,
     two_types_count: u64,
@@ -90,27 +102,55 @@ pub struct Roster {
 impl Roster {
     /// Reads a roster to its end.
     pub fn read(source: &Source) -> Result<Self, RosterError> {
-        Self::of(Spool::copy(source)?)
+        Self::read_as(source, &Reading::default())
+    }
+
+    /// Reads a roster to its end, as somebody says that it is to be read.
+    pub fn read_as(source: &Source, reading: &Reading) -> Result<Self, RosterError> {
+        Self::of(Spool::copy(source)?, reading)
     }
 
     /// Reads a roster to its end, from wherever it comes; the name is for errors.
     pub fn read_from(source: &mut dyn Read, name: &str) -> Result<Self, RosterError> {
-        Self::of(Spool::copy_from(source, name)?)
+        Self::read_from_as(source, name, &Reading::default())
     }
 
-    fn of(spool: Spool) -> Result<Self, RosterError> {
+    /// The same, as somebody says that it is to be read.
+    pub fn read_from_as(source: &mut dyn Read, name: &str, reading: &Reading) -> Result<Self, RosterError> {
+        Self::of(Spool::copy_from(source, name)?, reading)
+    }
+
+    fn of(spool: Spool, reading: &Reading) -> Result<Self, RosterError> {
         let failed = |source| RosterError::Spool { source };
+        if let Some(contradiction) = reading.contradiction() {
+            return Err(RosterError::Mapping(contradiction));
+        }
+        let spool =
+            spool.unfold(reading.sheet.as_deref(), &|names| Columns::read(named(names.iter()), reading).is_ok())?;
+        let sheet = spool.sheet.as_ref().map(|sheet| quoted(&sheet.name));
+        if let (Some(wanted), None) = (&reading.sheet, &sheet) {
+            return Err(RosterError::Mapping(format!(
+                "--sheet {} is for workbooks, and the roster is a text; leave it off",
+                crate::display::shell_word(&Shown(wanted).to_string())
+            )));
+        }
         let separators = records::separators(spool.text().map_err(failed)?).map_err(failed)?;
         let mut refused = RosterError::Empty;
-        for (place, delimiter) in separators.candidates.into_iter().enumerate() {
+        for (place, delimiter) in separators.candidates.iter().copied().enumerate() {
             let mut records = Records::new(spool.text().map_err(failed)?, delimiter);
             let mut record = Record::default();
             // Excel's own first line is no header.
             if separators.are_named && !next(&mut records, &mut record)? {
                 return Err(RosterError::Empty);
             }
-            match header(&mut records) {
-                Ok(columns) => {
+            match header(&mut records, reading) {
+                Ok(mut columns) => {
+                    columns.sheet.clone_from(&sheet);
+                    if let Some(sheet) = &spool.sheet {
+                        let needed = [columns.user_id, columns.email, columns.employee_type, columns.key];
+                        let needed: Vec<usize> = needed.into_iter().flatten().collect();
+                        columns.merged = sheet.merged.of(&needed);
+                    }
                     let mut roster = Self {
                         spool,
                         delimiter,
@@ -121,6 +161,7 @@ impl Roster {
                         skipped: separators.are_named,
                         keys_given: 0,
                         portals: Portals::default(),
+                        unmapped: Unmapped::default(),
                         two_types: Vec::new(),
                         two_types_count: 0,
                         warnings: Vec::new(),
@@ -136,9 +177,18 @@ impl Roster {
             }
         }
         if matches!(refused, RosterError::MissingColumn { .. })
-            && let Some(line) = header_below(&spool)?
+            && let Some(line) = header_below(&spool, reading)?
         {
-            return Err(RosterError::HeaderBelow { line });
+            let place = match &sheet {
+                Some(sheet) => format!("row {line} of the sheet {}", Shown(sheet)),
+                None => format!("line {line}"),
+            };
+            return Err(RosterError::HeaderBelow { place });
+        }
+        if let RosterError::MissingColumn { missing, hints, also, .. } = &mut refused {
+            let delimiter = separators.candidates.first().copied().unwrap_or(b',');
+            let missing: Vec<Role> = missing.parse().ok().into_iter().chain(*also).collect();
+            *hints = guessed(&spool, delimiter, separators.are_named, &missing, reading)?;
         }
         Err(refused)
     }
@@ -158,6 +208,9 @@ impl Roster {
             let previous = self.columns.outcome.and_then(|column| record.cell(column).parse().ok());
             let blank = Row { user: None, email: None, employee_type: None, state: RowState::Invalid, previous };
             let parsed = row::parse(record, &self.columns).ok();
+            if let (None, Some(column)) = (&parsed, self.columns.employee_type) {
+                self.unmapped.note(record.cell(column), &self.columns.reading);
+            }
             if let Some(keys) = &mut keys {
                 self.keys_given += u64::from(parsed.as_ref().is_some_and(|parsed| parsed.key.is_some()));
                 keys.push(parsed.as_ref().and_then(|parsed| parsed.key.as_deref())).map_err(failed)?;
@@ -255,7 +308,15 @@ impl Roster {
                 }
             )
         });
-        key.into_iter().chain(admins).collect()
+        let everybody = self.columns.reading.employee_type.and_then(|kind| {
+            let name = self.columns.names.get(self.columns.employee_type?)?;
+            Some(format!(
+                "--type {} is not used, since the roster's column `{}` says what each is to become",
+                kind.as_str(),
+                Shown(name)
+            ))
+        });
+        key.into_iter().chain(everybody).chain(admins).collect()
     }
 
     /// Warnings and notes, each as the line in which whoever looks at the roster is told of it.
@@ -296,8 +357,10 @@ impl Roster {
         if self.rows.is_empty() {
             said.push("the roster has a header and no rows, so there is nobody to do anything for".to_owned());
         }
+        said.extend(self.spool.sheet.iter().flat_map(|sheet| sheet.warnings.iter().cloned()));
+        said.extend(self.unmapped.told());
         said.extend(remarks::not_acted_upon(&self.columns, &self.portals));
-        said.extend(remarks::two_types(&self.lines_of_two_types()?, self.two_types_count));
+        said.extend(remarks::two_types(&self.lines_of_two_types()?, self.two_types_count, &self.columns));
         Ok(said)
     }
 
@@ -328,7 +391,13 @@ impl Roster {
 
     /// Whether it began with a byte-order mark.
     pub fn has_bom(&self) -> bool {
-        self.spool.has_bom
+        // Results of a workbook go to people who open them in Excel, which needs one.
+        self.spool.has_bom || self.spool.sheet.is_some()
+    }
+
+    /// The sheet of a workbook, and its rows that are used, the first and the last, as Excel counts.
+    pub fn sheet(&self) -> Option<&str> {
+        self.spool.sheet.as_ref().map(|sheet| sheet.name.as_str())
     }
 
     /// Whether it is a results file.
@@ -385,7 +454,7 @@ impl Roster {
 }
 
 /// The columns, from the first record.
-fn header(records: &mut Records) -> Result<Columns, RosterError> {
+fn header(records: &mut Records, reading: &Reading) -> Result<Columns, RosterError> {
     let mut record = Record::default();
     if !next(records, &mut record)? {
         return Err(RosterError::Empty);
@@ -393,18 +462,44 @@ fn header(records: &mut Records) -> Result<Columns, RosterError> {
     if record.too_large {
         return Err(RosterError::HeaderTooLarge);
     }
-    // In the header a NUL would make the results look like a binary file.
-    let columns =
-        Columns::read(record.cells().map(|name| text::trimmed(&name.replace('\0', "")).to_owned()).collect())?;
+    let columns = Columns::read(named(record.cells()), reading)?;
     let stray = swallowed::rows(&record, &columns).map(|swallowed| swallowed.quote).or(record.trailing);
     stray.map_or(Ok(columns), |quote| Err(RosterError::HeaderQuote { line: quote.opens }))
+}
+
+/// The names of columns. A NUL in one would make the results look like a binary file.
+fn named(cells: impl Iterator<Item = impl AsRef<str>>) -> Vec<String> {
+    cells.map(|name| text::trimmed(&name.as_ref().replace('\0', "")).to_owned()).collect()
+}
+
+/// What the columns hold where a needed one is missing, in the words to type.
+fn guessed(
+    spool: &Spool,
+    delimiter: u8,
+    skipped: bool,
+    missing: &[Role],
+    reading: &Reading,
+) -> Result<String, RosterError> {
+    let mut records = Records::new(spool.text().map_err(|source| RosterError::Spool { source })?, delimiter);
+    let (mut record, mut tallies, mut names) = (Record::default(), Tallies::default(), Vec::new());
+    let mut above = 1 + usize::from(skipped);
+    // What comes of a text that is refused anyway is no matter.
+    while matches!(records.read(&mut record), Ok(true)) {
+        if above > 0 {
+            above -= 1;
+            names = named(record.cells());
+        } else {
+            tallies.note(&record, &names, reading);
+        }
+    }
+    Ok(tallies.hints(&names, missing))
 }
 
 /// How far down a header is looked for, in records.
 const TITLES: usize = 20;
 
 /// The line of the first record below the first that is a header, by whatever separator.
-fn header_below(spool: &Spool) -> Result<Option<u64>, RosterError> {
+fn header_below(spool: &Spool, reading: &Reading) -> Result<Option<u64>, RosterError> {
     let mut found = None;
     for delimiter in records::SEPARATORS {
         let mut records = Records::new(spool.text().map_err(|source| RosterError::Spool { source })?, delimiter);
@@ -414,7 +509,7 @@ fn header_below(spool: &Spool) -> Result<Option<u64>, RosterError> {
             if !matches!(records.read(&mut record), Ok(true)) {
                 break;
             }
-            if place > 0 && Columns::read(record.cells().map(ToOwned::to_owned).collect()).is_ok() {
+            if place > 0 && Columns::read(named(record.cells()), reading).is_ok() {
                 found = found.into_iter().chain([record.line]).min();
                 break;
             }

@@ -8,14 +8,12 @@ use std::io::{self, Read};
 
 use encoding_rs::WINDOWS_1252;
 
-use super::{spool::Text, text::is_blank};
+use super::{
+    sheet_cell::{self, Kind, MARK},
+    spool::Text,
+    text::{MAX_COLUMNS, MAX_RECORD, is_blank},
+};
 
-/// The largest cell that is taken, in bytes of UTF-8.
-pub const MAX_CELL: usize = 64 << 10;
-/// The largest record that is taken, in bytes of UTF-8.
-pub const MAX_RECORD: usize = 1 << 20;
-/// The most columns: as many as Excel has.
-pub const MAX_COLUMNS: usize = 16_384;
 /// What editors of old wrote at the end of a file.
 const END_OF_FILE: u8 = 0x1a;
 
@@ -38,6 +36,8 @@ pub struct Record {
     pub(super) trailing: Option<Quote>,
     /// Cells that are not UTF-8 in a file that is.
     pub(super) reread: Vec<usize>,
+    /// Cells of a sheet that are no text.
+    pub(super) kinds: Vec<(usize, Kind)>,
     /// Whether its last cell stands in quotes.
     quoted: bool,
 }
@@ -94,6 +94,7 @@ impl Record {
         self.spanning.clear();
         self.trailing = None;
         self.reread.clear();
+        self.kinds.clear();
         self.quoted = false;
     }
 
@@ -150,6 +151,25 @@ impl Record {
         self.ends = ends;
     }
 
+    /// Takes off what a record of a sheet has before its first cell: its row in Excel, and what its cells are.
+    fn unmark(&mut self) {
+        let head = self.cell(0);
+        let Some((row, rest)) = head.split_once(MARK) else { return };
+        let Some((marks, _)) = rest.split_once(MARK) else { return };
+        let taken = row.len() + marks.len() + 2;
+        let (row, too_large) = (row.parse().unwrap_or(self.line), marks == "!");
+        self.kinds = sheet_cell::marks(marks);
+        (self.line, self.last_line) = (row, row);
+        self.bytes.drain(..taken.min(self.bytes.len()));
+        self.ends.iter_mut().for_each(|end| *end = end.saturating_sub(taken));
+        // Line ends within cells are meant, and quotes are only how the text was kept.
+        self.spanning.clear();
+        self.trailing = None;
+        if too_large {
+            self.overflow();
+        }
+    }
+
     /// A line that stands in quotes as one cell is the record inside it: some programs write each line so.
     fn unwrap_line(&mut self) {
         let whole = self.len() == 1 && self.quoted && self.spanning.is_empty() && self.trailing.is_none();
@@ -193,6 +213,10 @@ impl Records {
     /// no records.
     pub(super) fn read(&mut self, record: &mut Record) -> Result<bool, RecordsError> {
         while self.read_any(record)? {
+            if self.text.is_sheet() {
+                record.unmark();
+                return Ok(true);
+            }
             if self.text.is_mixed() {
                 record.mend();
             }
@@ -386,6 +410,9 @@ pub(super) const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// What may separate the cells of a text, by its header line: the one that Excel's line names, then those that occur
 /// most outside quotes; where each line stands in quotes as one cell, those inside.
 pub(super) fn separators(mut text: Text) -> io::Result<Separators> {
+    if text.is_sheet() {
+        return Ok(Separators { candidates: vec![b','], are_named: false });
+    }
     let mut line = first_line(&mut text, &[])?;
     let named = named_separator(&line.0);
     if named.is_some() {

@@ -1,6 +1,6 @@
 //! What is said of a roster as a whole: what in it is not acted upon, and what somebody may not have meant.
 
-use super::header::{Columns, plain};
+use super::{header::Columns, text::plain};
 use crate::display::{Shown, count};
 
 /// Names of columns by which people tell a program what to do; nothing is done about them.
@@ -132,8 +132,17 @@ pub(super) fn taken_for_key(columns: &Columns, keys: u64) -> Option<String> {
 }
 
 /// What is said of users with two types, by the lines of their rows; of more pairs than are named, how many they are.
-pub(super) fn two_types(lines: &[(u64, u64)], pairs: u64) -> Option<String> {
-    let named: Vec<String> = lines.iter().map(|(first, other)| format!("lines {first} and {other}")).collect();
+pub(super) fn two_types(lines: &[(u64, u64)], pairs: u64, columns: &Columns) -> Option<String> {
+    let named: Vec<String> = lines
+        .iter()
+        .map(|(first, other)| {
+            let column = columns.employee_type;
+            if columns.sheet.is_none() {
+                return format!("lines {first} and {other}");
+            }
+            format!("{} and {}", Shown(&columns.place(*first, column)), Shown(&columns.place(*other, column)))
+        })
+        .collect();
     let more = pairs.saturating_sub(u64::try_from(lines.len()).unwrap_or(u64::MAX));
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     (pairs > 0).then(|| {

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use super::{
     address,
     header::Columns,
-    records::{MAX_CELL, Quote, Record},
+    records::{Quote, Record},
+    sheet_cell::{Kind, letters},
     swallowed,
-    text::{is_rounded, shown_by_formula, spreadsheets_doing, trimmed, unquoted, visible},
+    text::{MAX_CELL, is_rounded, shown_by_formula, spreadsheets_doing, trimmed, unquoted, visible},
 };
 use crate::{
     display::{Shown, is_plain},
@@ -51,7 +52,7 @@ impl Problem {
 
     /// The problem in one line: `line 7, column employee_type: …; did you mean …?`.
     pub fn line(&self, line: u64, columns: &Columns) -> String {
-        let mut text = format!("line {}", self.at.unwrap_or(line));
+        let mut text = columns.place(self.at.unwrap_or(line), self.column);
         if let Some(name) = self.column.and_then(|column| columns.names.get(column)) {
             text = format!("{text}, column {}", Shown(name));
         }
@@ -87,7 +88,7 @@ pub(super) fn parse(record: &Record, columns: &Columns) -> Result<Parsed, Proble
     // Cells that are left out at a row's end are empty; some programs write no separators there.
     let is_there = |column: Option<usize>| column.is_some_and(|column| column < record.len());
     let has_user = is_there(columns.user_id) || is_there(columns.email);
-    if record.len() < expected && !(has_user && is_there(columns.employee_type)) {
+    if record.len() < expected && !(has_user && (is_there(columns.employee_type) || columns.employee_type.is_none())) {
         let what = format!("the row has {} cells, the header {expected}", record.len());
         return Err(Problem::row(what, Some("is a separator missing?".into())));
     }
@@ -109,6 +110,9 @@ pub(super) fn parse(record: &Record, columns: &Columns) -> Result<Parsed, Proble
             Some(help.into()),
         ));
     }
+    if let Some(problem) = needed.into_iter().flatten().find_map(|column| no_text(record, column, columns)) {
+        return Err(problem);
+    }
     let cell = |column: Option<usize>| column.map(|column| (column, clean(record.cell(column), columns)));
     let (user_cell, email_cell) = (cell(columns.user_id), cell(columns.email));
     let (type_cell, key_cell) = (cell(columns.employee_type), cell(columns.key));
@@ -122,7 +126,10 @@ pub(super) fn parse(record: &Record, columns: &Columns) -> Result<Parsed, Proble
             Some("a user id or an e-mail address is needed".into()),
         ));
     }
-    let employee_type = employee_type(borrowed(type_cell.as_ref()))?;
+    let employee_type = match (columns.employee_type, columns.reading.employee_type) {
+        (None, Some(everybodys)) => everybodys,
+        _ => employee_type(borrowed(type_cell.as_ref()), columns)?,
+    };
     let key = key(borrowed(key_cell.as_ref()))?;
     Ok(Parsed { user, email, employee_type, key })
 }
@@ -137,6 +144,30 @@ fn too_large(record: &Record) -> Problem {
         record.line, record.last_line
     );
     Problem::row(what, Some(format!("close the quote where its cell ends, or double it if it is meant; {most}")))
+}
+
+/// A cell of a sheet in which there is no text, but what a spreadsheet has made of it.
+fn no_text(record: &Record, column: usize, columns: &Columns) -> Option<Problem> {
+    let is_key = columns.key == Some(column);
+    let shown = if is_key { String::new() } else { format!(" `{}`", Shown(record.cell(column))) };
+    let again = "format the column as text, then put the value in again";
+    let Some((_, kind)) = record.kinds.iter().find(|(place, _)| *place == column) else {
+        let (_, merged) = columns.merged.iter().find(|(place, _)| *place == column)?;
+        let (row, first) = merged.first(record.line, column).filter(|_| trimmed(record.cell(column)).is_empty())?;
+        let what = format!("the cell is merged with {}{row}, which alone has the value", letters(first));
+        return Some(Problem::cell(column, what, Some("unmerge the cells and put the value into each".to_owned())));
+    };
+    let (what, help) = match kind {
+        Kind::Number => (format!("the cell holds the number{shown}, and no text"), again),
+        Kind::Date => (format!("the cell holds the date{shown}, and no text"), again),
+        Kind::Truth => (format!("the cell holds the truth value{shown}, and no text"), again),
+        Kind::Error => (format!("the cell holds the error{shown}"), "put the value in again, as text"),
+        Kind::Formula => (
+            "the cell's formula has no stored value".to_owned(),
+            "open the workbook in Excel and save it, or put the value in as text",
+        ),
+    };
+    Some(Problem::cell(column, what, Some(help.to_owned())))
 }
 
 /// Quotes that stand where they cannot be meant.
@@ -230,13 +261,17 @@ fn email(cell: Cell<'_>) -> Result<Option<Email>, Problem> {
     })
 }
 
-fn employee_type(cell: Cell<'_>) -> Result<EmployeeType, Problem> {
+/// What a cell says of a type, without what is not meant.
+fn employee_type(cell: Cell<'_>, columns: &Columns) -> Result<EmployeeType, Problem> {
     let all = "one of Guest, User, RoomAdmin, DocSpaceAdmin";
     let Some((column, text)) = cell else { return Err(Problem::row("the employee type is missing", Some(all.into()))) };
     if text.is_empty() {
         return Err(Problem::cell(column, "the cell is empty", Some(format!("an employee type is needed: {all}"))));
     }
-    text.parse().or_else(|_as_it_stands| unquoted(&visible(text)).parse()).map_err(|_not_a_type| {
+    let (seen, reading) = (visible(text), &columns.reading);
+    let said =
+        || text.parse().ok().or_else(|| unquoted(&seen).parse().ok()).or_else(|| reading.type_of(unquoted(&seen)));
+    said().ok_or_else(|| {
         // A number is no spreadsheet's doing: it is how a portal has the type.
         if let Some(problem) = spoilt(column, text, "employee type").filter(|_| text.starts_with('#')) {
             return problem;

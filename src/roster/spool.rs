@@ -10,7 +10,10 @@ use std::{
 use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use sha2::{Digest, Sha256};
 
-use super::error::{RosterError, Source, shown};
+use super::{
+    error::{RosterError, Source, shown},
+    workbook::{self, Sheet},
+};
 
 const CHUNK: usize = 64 << 10;
 
@@ -45,6 +48,10 @@ pub(super) struct Spool {
     pub(super) encoding: Encoding,
     pub(super) has_bom: bool,
     pub(super) sha256: [u8; 32],
+    /// It is a workbook, or was one, and this is the sheet.
+    is_workbook: bool,
+    pub(super) sheet: Option<Sheet>,
+    name: String,
 }
 
 impl Spool {
@@ -79,13 +86,18 @@ impl Spool {
             let bytes = chunk.get(..read).unwrap_or_default();
             if head.len() < 4096 {
                 head.extend(bytes.iter().take(4096 - head.len()));
+                if head.starts_with(&OLE) {
+                    return Err(old_office(bytes, source, name));
+                }
                 not_a_roster(&head, name)?;
             }
             hasher.update(bytes);
             utf8.feed(bytes);
             file.write_all(bytes).map_err(spool_error)?;
         }
+        let is_workbook = head.starts_with(ZIP);
         let (encoding, bom) = match head.as_slice() {
+            _ if is_workbook => (Encoding::Utf8, 0),
             [0xef, 0xbb, 0xbf, ..] if utf8.is_valid() => (Encoding::Utf8, 3),
             [0xef, 0xbb, 0xbf, ..] => (Encoding::Mixed, 3),
             [0xff, 0xfe, ..] => (Encoding::Utf16Le, 2),
@@ -100,10 +112,33 @@ impl Spool {
         };
         // Only the header tells: a cell may hold anything, and was let in where it came in UTF-16.
         let header = head.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
-        if encoding != Encoding::Utf16Le && encoding != Encoding::Utf16Be && header.contains(&0) {
+        if encoding != Encoding::Utf16Le && encoding != Encoding::Utf16Be && !is_workbook && header.contains(&0) {
             return Err(RosterError::NotText { name: name.to_owned(), what: "a binary file" });
         }
-        Ok(Self { file, encoding, has_bom: bom > 0, sha256: hasher.finalize().into() })
+        Ok(Self {
+            file,
+            encoding,
+            has_bom: bom > 0,
+            sha256: hasher.finalize().into(),
+            is_workbook,
+            sheet: None,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Turns a workbook into the text of one of its sheets; a text is one already.
+    pub(super) fn unfold(
+        mut self,
+        wanted: Option<&str>,
+        is_header: &dyn Fn(Vec<String>) -> bool,
+    ) -> Result<Self, RosterError> {
+        if self.is_workbook && self.sheet.is_none() {
+            let file = self.file.try_clone().map_err(|source| RosterError::Spool { source })?;
+            let sheet = workbook::read(file, &self.name, wanted, is_header)?;
+            self.file = sheet.text.try_clone().map_err(|source| RosterError::Spool { source })?;
+            self.sheet = Some(sheet);
+        }
+        Ok(self)
     }
 
     /// The text from its start, as UTF-8, without a byte-order mark.
@@ -122,7 +157,8 @@ impl Spool {
             Encoding::Windows1252 => Some(WINDOWS_1252.new_decoder_without_bom_handling()),
         };
         let is_mixed = self.encoding == Encoding::Mixed;
-        Ok(Text { file, is_mixed, decoder, raw: vec![0; CHUNK], start: 0, end: 0, over: false, done: false })
+        let is_sheet = self.sheet.is_some();
+        Ok(Text { file, is_mixed, is_sheet, decoder, raw: vec![0; CHUNK], start: 0, end: 0, over: false, done: false })
     }
 }
 
@@ -130,6 +166,7 @@ impl Spool {
 pub(super) struct Text {
     file: File,
     is_mixed: bool,
+    is_sheet: bool,
     decoder: Option<Decoder>,
     raw: Vec<u8>,
     start: usize,
@@ -140,6 +177,11 @@ pub(super) struct Text {
 }
 
 impl Text {
+    /// Whether its records have marks before their first cells.
+    pub(super) const fn is_sheet(&self) -> bool {
+        self.is_sheet
+    }
+
     /// Whether what is read need not be UTF-8 everywhere.
     pub(super) const fn is_mixed(&self) -> bool {
         self.is_mixed
@@ -212,11 +254,47 @@ impl Utf8Check {
     }
 }
 
+/// How a zip archive begins, and so a workbook.
+const ZIP: &[u8] = b"PK\x03\x04";
+/// How files of old offices begin, and workbooks of today that have a password.
+const OLE: [u8; 4] = [0xd0, 0xcf, 0x11, 0xe0];
+/// So much of such a file is looked through, in bytes.
+const LOOKED_THROUGH: usize = 64 << 20;
+
+/// What a file of an old office is: names of what is in it stand in it as UTF-16.
+fn old_office(begun: &[u8], source: &mut dyn Read, name: &str) -> RosterError {
+    let utf16 = |word: &str| -> Vec<u8> { word.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let words = ["EncryptedPackage", "WordDocument", "Workbook", "Book"].map(utf16);
+    let mut found = [false; 4];
+    let (mut held, mut chunk, mut seen) = (begun.to_vec(), vec![0; CHUNK], 0);
+    loop {
+        for (found, word) in found.iter_mut().zip(&words) {
+            *found |= held.windows(word.len()).any(|window| window == word.as_slice());
+        }
+        held.drain(..held.len().saturating_sub(64));
+        match source.read(&mut chunk) {
+            Ok(read @ 1..) if seen < LOOKED_THROUGH => {
+                seen += read;
+                held.extend_from_slice(chunk.get(..read).unwrap_or_default());
+            }
+            _ => break,
+        }
+    }
+    let what = match found {
+        [true, ..] => {
+            "an Excel workbook that is protected by a password; open it in Excel, take the password off, and save it again"
+        }
+        [_, true, ..] => "an old Word document; give the roster as .xlsx or CSV",
+        [.., true, _] | [.., true] => "an old Excel workbook (.xls); save it as .xlsx or CSV",
+        _ => "a file of an old office program; save it as .xlsx or CSV",
+    };
+    RosterError::NotText { name: name.to_owned(), what }
+}
+
 /// Files that are given by mistake, known by their first bytes.
 fn not_a_roster(head: &[u8], name: &str) -> Result<(), RosterError> {
     let what = match head {
-        [b'P', b'K', 3, 4, ..] => "an Excel workbook or another zip archive; save it as CSV first",
-        [0xd0, 0xcf, 0x11, 0xe0, ..] => "an old Excel workbook; save it as CSV first",
+        [b'P', b'K', 5, 6, ..] => "an empty zip archive",
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => "text in UTF-32; save it as UTF-8",
         [b'%', b'P', b'D', b'F', ..] => "a PDF",
         [0x1f, 0x8b, ..] => "compressed (gzip); unpack it first",
@@ -292,8 +370,7 @@ mod tests {
     #[test]
     fn files_given_by_mistake_are_named() {
         for bytes in [
-            &b"PK\x03\x04xxxx"[..],
-            b"%PDF-1.7",
+            &b"%PDF-1.7"[..],
             b"\x1f\x8b\x08",
             b"user_id\0\x01\x02",
             b"<html><body><table><tr><td>user_id</td>",

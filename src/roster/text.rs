@@ -4,6 +4,13 @@ use std::borrow::Cow;
 
 use crate::display::is_plain;
 
+/// The largest cell that is taken, in bytes of UTF-8.
+pub const MAX_CELL: usize = 64 << 10;
+/// The largest record that is taken, in bytes of UTF-8.
+pub const MAX_RECORD: usize = 1 << 20;
+/// The most columns: as many as Excel has.
+pub const MAX_COLUMNS: usize = 16_384;
+
 /// Whether a character is there for the layout only: a format character, no control and no private one.
 fn is_invisible(c: char) -> bool {
     !is_plain(c) && !c.is_control() && !matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}')
@@ -43,6 +50,17 @@ pub(super) fn shown_by_formula(text: &str) -> Cow<'_, str> {
         Some(inner) => inner.into(),
         None => text.into(),
     }
+}
+
+/// A name without what people write differently: case, blanks, `_`, `-`; and without what nobody sees.
+pub(super) fn plain(name: &str) -> String {
+    let name = visible(name);
+    let name = shown_by_formula(name.trim());
+    unquoted(&name)
+        .chars()
+        .filter(|c| !c.is_whitespace() && !matches!(c, '_' | '-'))
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// Pairs of quotes, as keyboards and word processors have them.

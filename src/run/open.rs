@@ -97,7 +97,7 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
         return Err(access::NoAccess::NoPortal { may_be_sandbox }.into());
     }
     refuse_contradictions(settings)?;
-    let roster = Roster::read(&settings.source)?;
+    let roster = Roster::read_as(&settings.source, &settings.reading)?;
     let is_results = roster.is_results() && settings.mail == Mail::Congratulation;
     let target = settings.output.clone().unwrap_or_else(|| default_target(&settings.source, is_results));
     look_at_roster(settings, &roster, telling)?;
@@ -150,7 +150,7 @@ pub fn foresee(
     portal_users: Option<u64>,
     telling: &mut Telling<'_>,
 ) -> Result<Foreseen, anyhow::Error> {
-    let roster = Roster::read(&settings.source)?;
+    let roster = Roster::read_as(&settings.source, &settings.reading)?;
     roster.said_aloud().for_each(|line| (telling.say)(&line));
     refuse_unusable(settings, &roster)?;
     let origin = settings.portal.address.as_ref().map(crate::origin::PortalAddress::origin);

@@ -31,3 +31,4 @@ mod stopping;
 #[cfg(unix)]
 mod terminal;
 mod tls;
+mod workbooks;

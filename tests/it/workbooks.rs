@@ -1,0 +1,298 @@
+//! Workbooks as rosters: fixtures that openpyxl wrote (`workbooks/`), and ones that no program would write.
+
+use std::{
+    io::{Cursor, Write},
+    path::PathBuf,
+};
+
+use onboard::sandbox::User;
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
+
+use crate::bench::{Bench, Ended, active, messages, portal};
+
+const ADA: &str = "2d20f1cd-235a-fc95-3820-2b25f2e68428";
+const BO: &str = "4abfb640-cb9e-63d4-cb42-b3f7f98a9796";
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/workbooks").join(name)
+}
+
+fn check(name: &str, options: &[&str]) -> Ended {
+    Bench::new().onboard(&[&["check", &fixture(name).to_string_lossy()], options].concat())
+}
+
+/// What `check` says of these bytes, named as a text: what a file is called is no matter.
+fn check_of(bytes: &[u8], options: &[&str]) -> Ended {
+    let bench = Bench::new();
+    bench.write("users.csv", bytes);
+    bench.onboard(&[&["check", "users.csv"], options].concat())
+}
+
+/// A zip archive of these parts.
+fn archive(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in parts {
+        zip.start_file(*name, SimpleFileOptions::default().compression_method(CompressionMethod::Deflated))
+            .expect("begun");
+        zip.write_all(bytes).expect("written");
+    }
+    zip.finish().expect("finished").into_inner()
+}
+
+/// A workbook of one sheet with this XML in it.
+fn workbook(sheet: &str) -> Vec<u8> {
+    workbook_with(sheet, &[])
+}
+
+fn workbook_with(sheet: &str, more: &[(&str, &[u8])]) -> Vec<u8> {
+    let sheet = format!("<worksheet>{sheet}</worksheet>");
+    let parts: [(&str, &[u8]); 5] = [
+        ("[Content_Types].xml", b"<Types/>"),
+        (
+            "_rels/.rels",
+            br#"<Relationships><Relationship Id="a" Type="x/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#,
+        ),
+        ("xl/workbook.xml", br#"<workbook><sheets><sheet name="Sheet" sheetId="1" r:id="b"/></sheets></workbook>"#),
+        (
+            "xl/_rels/workbook.xml.rels",
+            br#"<Relationships><Relationship Id="b" Type="x/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#,
+        ),
+        ("xl/worksheets/sheet1.xml", sheet.as_bytes()),
+    ];
+    archive(&[&parts, more].concat())
+}
+
+/// A table as the XML of a sheet.
+fn table(rows: &[&[&str]]) -> String {
+    let cell = |(column, text): (usize, &&str)| {
+        let letter = char::from(b'A' + u8::try_from(column).expect("few columns"));
+        let text = text.replace('&', "&amp;").replace('<', "&lt;");
+        (letter, format!("t=\"inlineStr\"><is><t xml:space=\"preserve\">{text}</t></is></c>"))
+    };
+    let row = |(row, cells): (usize, &&[&str])| {
+        let cells: String = cells
+            .iter()
+            .enumerate()
+            .filter(|(_, text)| !text.is_empty())
+            .map(cell)
+            .map(|(letter, rest)| format!("<c r=\"{letter}{}\" {rest}", row + 1))
+            .collect();
+        format!("<row r=\"{}\">{cells}</row>", row + 1)
+    };
+    format!("<sheetData>{}</sheetData>", rows.iter().enumerate().map(row).collect::<String>())
+}
+
+#[test]
+fn a_workbook_is_a_roster_wherever_one_is_taken() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let rows: Vec<[String; 3]> =
+        users.iter().map(|user| [user.id.to_string(), "User".to_owned(), "Zo\u{eb}, A".to_owned()]).collect();
+    let rows: Vec<Vec<&str>> = rows.iter().map(|row| row.iter().map(String::as_str).collect()).collect();
+    let mut all: Vec<&[&str]> = vec![&["user_id", "employee_type", "name"]];
+    all.extend(rows.iter().map(Vec::as_slice));
+    bench.write("users.csv", workbook(&table(&all)));
+    let portal = portal(&users);
+    bench.run(&portal, &["--yes"]).with(0);
+    let results = bench.results();
+    assert_eq!((messages(&portal), results.len()), (2, 2));
+    assert_eq!(results[1]["name"], "Zo\u{eb}, A");
+    for command in ["check", "plan"] {
+        bench.onboard(&[command, "users.csv"]).with(0);
+    }
+}
+
+#[test]
+fn what_openpyxl_writes_is_read() {
+    let ended = check("good.xlsx", &[]).with(0);
+    assert!(
+        ended.out.contains("2 rows: all can be used\nread as an Excel workbook, sheet `Mitarbeiter`"),
+        "{}",
+        ended.out
+    );
+}
+
+#[test]
+fn what_is_no_text_is_told_with_its_cell() {
+    let ended = check("traps.xlsx", &["--format", "json"]).with(1);
+    let told: Vec<(String, String)> = ended
+        .out
+        .lines()
+        .map(|line| {
+            let json: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let text = |name: &str| json[name].as_str().expect("text").to_owned();
+            (text("at"), text("message"))
+        })
+        .collect();
+    let expected = [
+        ("A2", "the cell holds the number `12345678901234570000`, and no text"),
+        ("B3", "the cell holds the number `3`, and no text"),
+        ("C4", "the cell's formula has no stored value"),
+        ("B6", "the cell holds the date `2026-11-01`, and no text"),
+        ("A7", "the cell holds the error `#N/A`"),
+        ("B8", "`Userr` is no employee type"),
+        ("B10", "the cell is merged with B9, which alone has the value"),
+    ];
+    let expected: Vec<_> =
+        expected.iter().map(|(cell, what)| (format!("'Neue Kollegen'!{cell}"), (*what).to_owned())).collect();
+    assert_eq!(told, expected);
+    assert!(ended.said().contains("hides 1 row"), "{}", ended.err);
+    let ended = check("traps.xlsx", &["--format", "github"]).with(1);
+    assert!(ended.out.contains(",line=6,") && ended.out.contains("'Neue Kollegen'!B6: "), "{}", ended.out);
+}
+
+#[test]
+fn the_sheet_is_the_one_with_a_header_or_the_one_that_is_named() {
+    let ended = check("two.xlsx", &[]).with(2);
+    assert!(ended.said().contains("(`Intern`, `Extern`); say which: --sheet Intern"), "{}", ended.err);
+    check("two.xlsx", &["--sheet", "Extern"]).with(0);
+    // A hidden one is there for whoever names it.
+    check("two.xlsx", &["--sheet", "Alt"]).with(0);
+    let ended = check("two.xlsx", &["--sheet", "Nix"]).with(2);
+    assert!(ended.said().contains("has no sheet `Nix`; it has `Lies mich`"), "{}", ended.err);
+    let ended = check_of(b"user_id,type\n", &["--sheet", "x"]).with(2);
+    assert!(ended.said().contains("--sheet x is for workbooks"), "{}", ended.err);
+}
+
+#[test]
+fn files_that_are_no_workbook_of_this_kind_are_told_as_what_they_are() {
+    let ole = |word: &str| {
+        let mut bytes = vec![0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
+        bytes.resize(70_000, 0);
+        bytes.extend(word.encode_utf16().flat_map(u16::to_le_bytes));
+        bytes
+    };
+    let whole = workbook(&table(&[&["user_id", "type"]]));
+    for (bytes, told) in [
+        (ole("EncryptedPackage"), "protected by a password"),
+        (ole("Workbook"), "(.xls); save it as .xlsx or CSV"),
+        (ole("WordDocument"), "Word document"),
+        (archive(&[("xl/workbook.bin", b"x"), ("[Content_Types].xml", b"x")]), "(.xlsb)"),
+        (
+            archive(&[("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"), ("content.xml", b"<a/>")]),
+            "(.ods)",
+        ),
+        (archive(&[("[Content_Types].xml", b"<a/>"), ("word/document.xml", b"<a/>")]), "Word document"),
+        (archive(&[("users.csv", b"user_id,type\n")]), "is a zip archive, and no Excel workbook"),
+        (whole[..whole.len() - 30].to_vec(), "was it cut"),
+    ] {
+        let ended = check_of(&bytes, &[]).with(2);
+        assert!(ended.said().contains(told), "{told}: {}", ended.err);
+    }
+    // Text of that name is text.
+    let bench = Bench::new();
+    bench.write("users.xlsx", format!("user_id,type\n{ADA},User\n"));
+    bench.onboard(&["check", "users.xlsx"]).with(0);
+    // Macros are told, and not run.
+    let cells = table(&[&["user_id", "type"], &[ADA, "User"]]);
+    let ended = check_of(&workbook_with(&cells, &[("xl/vbaProject.bin", b"\x01")]), &[]).with(0);
+    assert!(ended.said().contains("holds macros; they are not run"), "{}", ended.err);
+}
+
+#[test]
+fn what_no_program_writes_is_refused_and_not_acted_upon() {
+    let good = table(&[&["user_id", "type"], &[ADA, "User"]]);
+    for sheet in [
+        good.replace("A2", "AAAAAAAAAA2"),
+        good.replace("A2", "A99999999999"),
+        good.replace("A2", "A0"),
+        good.replace("r=\"2\"", "r=\"-1\""),
+        format!("<dimension ref=\"B2:A1\"/>{good}"),
+        good.replace("A2", "A1048577"),
+        good.replace("A2", "B2"),
+        good.replace("<row r=\"2\">", "<row r=\"2\" x>"),
+        good.replace("r=\"A1\"", "r=\"A9\""),
+        good.replace("</sheetData>", ""),
+        format!("<!DOCTYPE a [<!ENTITY b \"c\">]>{good}"),
+    ] {
+        let ended = check_of(&workbook(&sheet), &[]);
+        assert!(ended.said().contains("cannot be read"), "{sheet}: {} {}", ended.err, ended.out);
+        assert!(!ended.err.contains("panicked"), "{}", ended.err);
+    }
+}
+
+#[test]
+fn one_cell_at_the_far_end_is_one_cell() {
+    let far = table(&[&["user_id", "type"], &[ADA, "User"]]).replace(
+        "</sheetData>",
+        "<row r=\"1048576\"><c r=\"XFD1048576\" t=\"inlineStr\"><is><t>x</t></is></c></row></sheetData>",
+    );
+    let ended = check_of(&workbook(&far), &["--format", "json"]).with(1);
+    assert!(ended.out.contains("Sheet!1048576:1048576"), "{}", ended.out);
+}
+
+#[test]
+fn columns_and_words_of_hr_are_taken_as_somebody_says() {
+    let bench = Bench::new();
+    bench.write(
+        "hr.csv",
+        "Personal-Nr;Mail;Rolle;Name\n1;ada@example.com;Mitarbeiter;Ada\n2;bo@example.com;Extern;Bo\n",
+    );
+    let ended = bench.onboard(&["check", "hr.csv"]).with(2);
+    let said = ended.said();
+    assert!(
+        said.contains("Column `Mail` holds 2 addresses") && said.contains("--map email=Mail --map employee_type=Rolle"),
+        "{said}"
+    );
+    let map = ["--map", "email=Mail", "--map", "employee_type=Rolle"];
+    let ended = bench.onboard(&[&["check", "hr.csv"], map.as_slice()].concat()).with(1);
+    assert!(ended.said().contains("`Extern` (1 row), `Mitarbeiter` (1 row)"), "{}", ended.err);
+    let types = ["--map-type", "mitarbeiter=User", "--map-type", "Extern=Guest"];
+    bench.onboard(&[&["check", "hr.csv"], map.as_slice(), &types].concat()).with(0);
+    bench.write(
+        "onboard.toml",
+        "[map]\nemail = \"Mail\"\nemployee_type = \"Rolle\"\n\n[map.type]\nMitarbeiter = \"User\"\nExtern = \"Guest\"\n",
+    );
+    bench.onboard(&["check", "hr.csv"]).with(0);
+    bench.write(
+        "onboard.toml",
+        "[map]\nemail = \"Mail\"\nemployee_type = \"Rolle\"\nMitarbeiter = \"User\"\nExtern = \"Guest\"\n",
+    );
+    bench.onboard(&["check", "hr.csv"]).with(0);
+    bench.write("onboard.toml", "[map]\nemail = 3\n");
+    bench.onboard(&["check", "hr.csv"]).with(2);
+    bench.write("onboard.toml", "");
+    for (wrong, told) in [
+        (["--map", "email=Male"], "has no column `Male`"),
+        (["--map", "id=Mail"], "none of user_id, email"),
+        (["--map-type", "Extern=2"], "none of Guest, User"),
+        (["--map-type", "Guest=User"], "an employee type itself"),
+    ] {
+        let ended = bench.onboard(&[&["check", "hr.csv"], wrong.as_slice()].concat()).with(2);
+        assert!(ended.said().contains(told), "{}", ended.err);
+    }
+}
+
+#[test]
+fn one_type_for_everybody_is_for_rosters_that_have_none() {
+    let bench = Bench::new();
+    bench.write("users.csv", format!("user_id,name\n{ADA},Ada\n"));
+    let ended = bench.onboard(&["check", "users.csv"]).with(2);
+    assert!(ended.said().contains("--type User"), "{}", ended.err);
+    bench.onboard(&["check", "users.csv", "--type", "User"]).with(0);
+    let ended = bench.onboard(&["check", "users.csv", "--type", "DocSpaceAdmin"]).with(0);
+    assert!(ended.said().contains("1 row is for DocSpaceAdmin"), "{}", ended.err);
+    bench.write("onboard.toml", "type = \"docspaceadmin\"\n");
+    let ended = bench.onboard(&["check", "users.csv"]).with(2);
+    assert!(ended.said().contains("that has to be typed: --type DocSpaceAdmin"), "{}", ended.err);
+    bench.write("onboard.toml", "type = \"Guest\"\n");
+    bench.onboard(&["check", "users.csv"]).with(0);
+    // An empty cell is no roster without the column.
+    bench.write("users.csv", format!("user_id,type\n{ADA},\n{BO},User\n"));
+    let ended = bench.onboard(&["check", "users.csv"]).with(1);
+    assert!(ended.said().contains("--type Guest is not used"), "{}", ended.err);
+}
+
+#[test]
+fn a_mapped_column_wins_and_one_named_alike_is_kept_under_another_name() {
+    let bench = Bench::new();
+    let users: Vec<User> = active(1);
+    let id = users[0].id;
+    bench.write("users.csv", format!("user_id,Kennung,type,Rolle\n7,{id},x,User\n"));
+    let portal = portal(&users);
+    bench.run(&portal, &["--yes", "--map", "user_id=Kennung", "--map", "type=Rolle"]).with(0);
+    let row = &bench.results()[0];
+    assert_eq!((row["user_id"].clone(), row["roster_user_id"].clone()), (id.to_string(), "7".to_owned()));
+    assert_eq!((row["employee_type"].as_str(), row["roster_type"].as_str()), ("User", "x"));
+}
