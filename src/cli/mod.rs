@@ -99,7 +99,7 @@ pub enum Command {
     /// Validate a roster: every problem with its line and column
     Check(CheckArgs),
     /// Print a roster to start from
-    Template,
+    Template(TemplateArgs),
     /// Serve the embedded portal on loopback, for trying things and for tests
     Sandbox(Box<SandboxArgs>),
     /// What the ledger knows: runs, or one user's story
@@ -576,6 +576,27 @@ pub struct CheckArgs {
     /// How problems are written
     #[arg(long, value_enum, default_value_t)]
     pub format: CheckFormat,
+    /// Write a repaired copy there: what is certain is mended, what is not is marked
+    #[arg(long, value_name = "PATH")]
+    pub fix: Option<PathBuf>,
+}
+
+/// `onboard template`.
+#[derive(Debug, Clone, Args)]
+pub struct TemplateArgs {
+    /// The command that it is for
+    #[arg(long = "for", value_enum, value_name = "COMMAND", default_value_t)]
+    pub command: TemplateFor,
+}
+
+/// What a template is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TemplateFor {
+    /// Congratulations: users by their ids.
+    #[default]
+    Run,
+    /// Invitations: people by their addresses.
+    Invite,
 }
 
 /// How `check` writes problems.

@@ -42,6 +42,7 @@ const NOT_IN_FILE: [&str; 12] = [
     "user",
     "exit_code",
     "employee_type",
+    "fix",
 ];
 
 /// One effective setting, for `onboard config`.

@@ -53,13 +53,17 @@ pub(super) fn of(cli: &Cli) -> Files {
         Command::History(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref()),
         Command::Ledger(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref()),
         Command::Settle(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref()),
-        Command::Check(args) => with_ledger_at(files, None, None).reads("the roster", path_in(&args.roster)),
+        Command::Check(args) => with_ledger_at(files, None, None).reads("the roster", path_in(&args.roster)).writes(
+            "the repaired copy (--fix)",
+            args.fix.as_deref(),
+            Kind::Copy,
+        ),
         Command::Sandbox(args) => with_ledger_at(files, None, None)
             .reads("the roster that it reads", args.roster.as_ref().and_then(path_in))
             .reads("the API key", args.api_key_file.as_deref())
             .reads("the machine key", args.machine_key_file.as_deref())
             .writes("the roster (--write-roster)", args.write_roster.as_deref(), Kind::Roster),
-        Command::Template | Command::Explain(_) | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
+        Command::Template(_) | Command::Explain(_) | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
             with_ledger_at(files, None, None)
         }
     };

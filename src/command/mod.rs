@@ -21,7 +21,7 @@ use std::{
 };
 
 use crate::{
-    cli::{self, Command, Parsed},
+    cli::{self, Command, Parsed, TemplateFor},
     exit::Exit,
     ledger::LedgerError,
     roster,
@@ -140,8 +140,12 @@ fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8,
         },
         Command::Plan(args) => plan::execute(args, &parsed.planned(args), screen, out),
         Command::Check(args) => check::execute(args, screen, out),
-        Command::Template => {
-            out.write_all(roster::TEMPLATE.as_bytes())?;
+        Command::Template(args) => {
+            let template = match args.command {
+                TemplateFor::Run => roster::TEMPLATE,
+                TemplateFor::Invite => roster::TEMPLATE_FOR_INVITE,
+            };
+            out.write_all(template.as_bytes())?;
             Ok(0)
         }
         Command::Sandbox(args) => {

@@ -25,7 +25,8 @@ pub(super) fn read(text: &str) -> Result<Email, NoAddress> {
     strict(bare).ok_or_else(|| NoAddress { meant: meant(&text) })
 }
 
-fn bare(text: &str) -> &str {
+/// An address without what people put around it.
+pub(super) fn bare(text: &str) -> &str {
     let mut text = text;
     loop {
         let before = text;

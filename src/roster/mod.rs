@@ -7,6 +7,7 @@
 mod address;
 pub mod diagnostics;
 mod error;
+pub mod fix;
 mod guess;
 mod header;
 mod reading;
@@ -400,6 +401,11 @@ impl Roster {
         self.spool.sheet.as_ref().map(|sheet| sheet.name.as_str())
     }
 
+    /// Whether its bytes are UTF-8 without a mark: what else it was, a spreadsheet must be told by a mark.
+    fn is_plain_utf8(&self) -> bool {
+        self.spool.encoding == Encoding::Utf8 && !self.has_bom()
+    }
+
     /// Whether it is a results file.
     pub fn is_results(&self) -> bool {
         self.columns.results.is_some()
@@ -572,10 +578,19 @@ impl TextsWriter {
     }
 }
 
+/// A list of people to invite, to start from.
+pub const TEMPLATE_FOR_INVITE: &str = "\
+email,employee_type,name,note
+guest@example.com,Guest,Example Guest,\"employee_type is Guest, User, RoomAdmin or DocSpaceAdmin; replace or delete this row\"
+user@example.com,User,Example User,example: replace or delete this row
+room-admin@example.com,RoomAdmin,Example Room Admin,example: replace or delete this row
+admin@example.com,DocSpaceAdmin,Example DocSpace Admin,example: replace or delete this row
+";
+
 /// A roster to start from: one example of each type, marked as such.
 pub const TEMPLATE: &str = "\
 user_id,employee_type,name,note
-11111111-1111-4111-8111-111111111111,Guest,Example Guest,example: replace or delete this row
+11111111-1111-4111-8111-111111111111,Guest,Example Guest,\"employee_type is Guest, User, RoomAdmin or DocSpaceAdmin; replace or delete this row\"
 22222222-2222-4222-8222-222222222222,User,Example User,example: replace or delete this row
 33333333-3333-4333-8333-333333333333,RoomAdmin,Example Room Admin,example: replace or delete this row
 44444444-4444-4444-8444-444444444444,DocSpaceAdmin,Example DocSpace Admin,example: replace or delete this row

@@ -34,6 +34,10 @@ pub struct Record {
     pub(super) spanning: Vec<Quote>,
     /// The first cell with text after its closing quote.
     pub(super) trailing: Option<Quote>,
+    /// Where in that cell what stands in quotes ends.
+    pub(super) trailing_from: usize,
+    /// Where in the cell that is read what stands in quotes ended.
+    quote_ended: usize,
     /// Cells that are not UTF-8 in a file that is.
     pub(super) reread: Vec<usize>,
     /// Cells of a sheet that are no text.
@@ -342,6 +346,8 @@ impl Splitter {
                 if line > self.opens {
                     record.spanning.push(Quote { column, opens: self.opens, closes: line });
                 }
+                let begun = record.ends.last().copied().unwrap_or(0);
+                record.quote_ended = record.bytes.len().saturating_sub(begun);
                 self.state = State::After;
             }
             State::Before if byte == b'"' => {
@@ -361,6 +367,7 @@ impl Splitter {
             return true;
         } else if self.state == State::After {
             if !matches!(byte, b' ' | b'\t' | END_OF_FILE) && record.trailing.is_none() {
+                record.trailing_from = record.quote_ended;
                 record.trailing = Some(Quote { column: record.ends.len(), opens: self.opens, closes: line });
             }
             record.push(&[byte]);

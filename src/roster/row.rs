@@ -50,6 +50,18 @@ impl Problem {
         Self { at: None, column: None, what: what.into(), help }
     }
 
+    /// The problem without its place, for a cell beside it.
+    pub(super) fn brief(&self, columns: &Columns) -> String {
+        let mut text = self.what.clone();
+        if let Some(name) = self.column.and_then(|column| columns.names.get(column)) {
+            text = format!("{}: {text}", Shown(name));
+        }
+        match &self.help {
+            Some(help) => format!("{text}; {help}"),
+            None => text,
+        }
+    }
+
     /// The problem in one line: `line 7, column employee_type: …; did you mean …?`.
     pub fn line(&self, line: u64, columns: &Columns) -> String {
         let mut text = columns.place(self.at.unwrap_or(line), self.column);

@@ -10,6 +10,7 @@ mod before;
 mod bench;
 mod exit_statuses;
 mod files;
+mod fixing;
 mod hostile;
 mod invariants;
 mod invite;

@@ -344,7 +344,9 @@ impl Ledger {
             let told = self.told(line, offset).map_err(|what| self.log().damaged(number, what))?;
             let made = match told {
                 // Of the other log's own standing: only the outermost says what this one is.
-                Told::Entry(_, Entry::CopyBegan(_) | Entry::CopyEnded | Entry::MovedTo { .. }) if offset > 0 => continue,
+                Told::Entry(_, Entry::CopyBegan(_) | Entry::CopyEnded | Entry::MovedTo { .. }) if offset > 0 => {
+                    continue;
+                }
                 Told::Entry(at, entry) => self.apply(at, &entry),
                 Told::Run(at, start, portal) => {
                     let origin = portal.parse().map_err(|_| self.log().damaged(number, "names no portal"))?;
