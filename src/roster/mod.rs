@@ -98,6 +98,8 @@ pub struct Roster {
     two_types: Vec<TwoTypes>,
     two_types_count: u64,
     warnings: Vec<String>,
+    /// The line of the last row, where the text ends in it; and whether cells are missing there.
+    cut: Option<(u64, bool)>,
 }
 
 impl Roster {
@@ -166,6 +168,7 @@ impl Roster {
                         two_types: Vec::new(),
                         two_types_count: 0,
                         warnings: Vec::new(),
+                        cut: None,
                     };
                     roster.read_rows(&mut records, &mut record)?;
                     roster.mark_duplicates();
@@ -206,6 +209,8 @@ impl Roster {
             if self.rows.len() >= u32::MAX as usize {
                 return Err(RosterError::TooManyRows);
             }
+            let is_short = record.len() < self.columns.names.len();
+            self.cut = record.is_cut.then_some((record.line, is_short));
             let previous = self.columns.outcome.and_then(|column| record.cell(column).parse().ok());
             let blank = Row { user: None, email: None, employee_type: None, state: RowState::Invalid, previous };
             let parsed = row::parse(record, &self.columns).ok();
@@ -317,7 +322,10 @@ impl Roster {
                 Shown(name)
             ))
         });
-        key.into_iter().chain(everybody).chain(admins).collect()
+        let cut = self.cut.filter(|(_, is_short)| !is_short).map(|(line, _)| {
+            format!("the last line ({line}) has no line end; if the file was cut while it was copied, rows are missing")
+        });
+        key.into_iter().chain(cut).chain(everybody).chain(admins).collect()
     }
 
     /// Warnings and notes, each as the line in which whoever looks at the roster is told of it.
@@ -359,6 +367,12 @@ impl Roster {
             said.push("the roster has a header and no rows, so there is nobody to do anything for".to_owned());
         }
         said.extend(self.spool.sheet.iter().flat_map(|sheet| sheet.warnings.iter().cloned()));
+        if let Some((line, true)) = self.cut {
+            said.push(format!(
+                "the last line ({line}) has neither all its cells nor an end: the roster seems to be cut off there; get it \
+                 whole before anything is done with it"
+            ));
+        }
         said.extend(self.unmapped.told());
         said.extend(remarks::not_acted_upon(&self.columns, &self.portals));
         said.extend(remarks::two_types(&self.lines_of_two_types()?, self.two_types_count, &self.columns));

@@ -42,6 +42,8 @@ pub struct Record {
     pub(super) reread: Vec<usize>,
     /// Cells of a sheet that are no text.
     pub(super) kinds: Vec<(usize, Kind)>,
+    /// Whether the text ends in it, without the end of its line.
+    pub(super) is_cut: bool,
     /// Whether its last cell stands in quotes.
     quoted: bool,
 }
@@ -99,6 +101,7 @@ impl Record {
         self.trailing = None;
         self.reread.clear();
         self.kinds.clear();
+        self.is_cut = false;
         self.quoted = false;
     }
 
@@ -185,6 +188,7 @@ impl Record {
         let (read, _) = splitter.feed(&self.bytes, &mut inner);
         if read == self.bytes.len() && matches!(splitter.finish(&mut inner), Ok(true)) {
             inner.last_line = self.last_line;
+            inner.is_cut = self.is_cut;
             *self = inner;
         }
     }
@@ -394,10 +398,14 @@ impl Splitter {
             }
             _ => {}
         }
+        let mut ended = false;
         if record.bytes.last() == Some(&END_OF_FILE) && record.ends.last() != Some(&record.bytes.len()) {
             record.bytes.pop();
+            ended = true;
         }
         self.complete(self.line, record);
+        // What an editor of old wrote ends the text as well as a line end does.
+        record.is_cut = !ended;
         Ok(true)
     }
 }

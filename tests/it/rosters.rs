@@ -386,3 +386,15 @@ fn annotations_of_a_check_are_ten_at_most_by_reason() {
     assert_eq!(out.lines().count(), 10, "{out}");
     assert!(out.ends_with("::3 bad rows with other problems: `onboard check` without --format tells each\n"), "{out}");
 }
+
+#[test]
+fn a_file_that_was_cut_is_told() {
+    let ended = check_of(format!("user_id,type,name\n{ADA},User,Ada\n{BO},User")).with(0);
+    assert!(ended.said().contains("warning: the last line (3) has neither all its cells nor an end"), "{}", ended.err);
+    let ended = check_of(format!("user_id,type,name\n{ADA},User,Ada\n{BO},User,B")).with(0);
+    assert!(ended.said().contains("note: the last line (3) has no line end"), "{}", ended.err);
+    let ended = check_of(format!("user_id,type,name\n{ADA},User,Ada\n")).with(0);
+    assert!(!ended.said().contains("last line"), "{}", ended.err);
+    let ended = check_of(format!("user_id,type,name\n{ADA},User,\"Ad")).with(2);
+    assert!(ended.said().contains("If the file was cut there"), "{}", ended.err);
+}
