@@ -89,6 +89,85 @@ fn long_line(path: &Path, mib: usize) {
     file.flush().expect("written");
 }
 
+/// A workbook whose sheet and shared texts are written by these.
+fn workbook(path: &Path, sheet: impl FnOnce(&mut dyn Write), strings: impl FnOnce(&mut dyn Write)) {
+    let mut zip = zip::ZipWriter::new(fs::File::create(path).expect("made"));
+    let head = "<Relationships><Relationship Id=\"a\" Type=\"x/relationships/";
+    let parts = [
+        ("[Content_Types].xml", "<Types/>".to_owned()),
+        ("_rels/.rels", format!("{head}officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>")),
+        ("xl/workbook.xml", "<workbook><sheets><sheet name=\"S\" r:id=\"a\"/></sheets></workbook>".to_owned()),
+        ("xl/_rels/workbook.xml.rels", format!("{head}worksheet\" Target=\"worksheets/sheet1.xml\"/></Relationships>")),
+    ];
+    let options = zip::write::SimpleFileOptions::default();
+    for (name, text) in parts {
+        zip.start_file(name, options).expect("begun");
+        zip.write_all(text.as_bytes()).expect("written");
+    }
+    zip.start_file("xl/worksheets/sheet1.xml", options).expect("begun");
+    zip.write_all(b"<worksheet><sheetData>").expect("written");
+    sheet(&mut zip);
+    zip.write_all(b"</sheetData></worksheet>").expect("written");
+    zip.start_file("xl/sharedStrings.xml", options).expect("begun");
+    strings(&mut zip);
+    zip.finish().expect("finished");
+}
+
+/// One workbook for each way to take all memory; what each is named for.
+fn workbooks(folder: &Path) -> Vec<&'static str> {
+    let header = "<row r=\"1\"><c r=\"A1\" t=\"inlineStr\"><is><t>user_id</t></is></c><c r=\"B1\" t=\"inlineStr\"><is><t>type</t></is></c></row>";
+    let put = |out: &mut dyn Write, text: &str, times: usize| {
+        for _ in 0..times {
+            out.write_all(text.as_bytes()).expect("written");
+        }
+    };
+    let (mib, many) = ("y".repeat(1 << 20), "<si/>".repeat(1 << 16));
+    let at = |name: &str| folder.join(name);
+    workbook(
+        &at("texts.xlsx"),
+        |out| put(out, header, 1),
+        |out| {
+            put(out, "<sst><si><t>", 1);
+            put(out, &mib, 1024);
+        },
+    );
+    workbook(
+        &at("strings.xlsx"),
+        |out| put(out, header, 1),
+        |out| {
+            put(out, "<sst>", 1);
+            put(out, &many, 160);
+            put(out, "</sst>", 1);
+        },
+    );
+    workbook(
+        &at("count.xlsx"),
+        |out| put(out, header, 1),
+        |out| {
+            put(out, "<sst uniqueCount=\"99999999999999\"></sst>", 1);
+        },
+    );
+    workbook(
+        &at("text.xlsx"),
+        |out| put(out, header, 1),
+        |out| {
+            put(out, "<sst><si><t>", 1);
+            put(out, &"y<!-- -->".repeat(1 << 10), 1 << 12);
+            put(out, "</t></si></sst>", 1);
+        },
+    );
+    let row = format!("<row>{}</row>", "<c t=\"s\"><v>0</v></c>".repeat(16_000));
+    workbook(
+        &at("repeated.xlsx"),
+        |out| {
+            put(out, header, 1);
+            put(out, &row, 100);
+        },
+        |out| put(out, &format!("<sst><si><t>{}</t></si></sst>", "y".repeat(30_000)), 1),
+    );
+    vec!["texts.xlsx", "strings.xlsx", "count.xlsx", "text.xlsx", "repeated.xlsx"]
+}
+
 #[test]
 fn nothing_hostile_takes_more_than_a_hundred_mebibytes() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -191,5 +270,10 @@ fn nothing_hostile_takes_more_than_a_hundred_mebibytes() {
         let (status, mib) = run(folder.path(), &["check", roster]);
         assert_eq!(status, expected, "{roster}");
         assert!(mib <= MOST, "{roster}: {mib} MiB");
+    }
+    for book in workbooks(folder.path()) {
+        let (status, mib) = run(folder.path(), &["check", book]);
+        assert!(matches!(status, 1 | 2), "{book}: {status}");
+        assert!(mib <= MOST, "{book}: {mib} MiB");
     }
 }
