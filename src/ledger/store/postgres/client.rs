@@ -95,6 +95,8 @@ pub struct Postgres {
     settings: Settings,
     patience: Duration,
     session: Option<Session>,
+    /// The last connection ended while something was asked.
+    broke: bool,
     told_time: Option<(Timestamp, Timestamp)>,
     /// Taken away when it is dropped.
     runtime: Option<Runtime>,
@@ -122,7 +124,8 @@ pub fn open(database: &Database, application: &str, variables: Variables<'_>) ->
     let settings = Settings::new(database, application, variables)?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Passing(format!("no connection can be made: {error}")))?;
-    let mut store = Postgres { settings, patience: PATIENCE, session: None, told_time: None, runtime: Some(runtime) };
+    let mut store =
+        Postgres { settings, patience: PATIENCE, session: None, broke: false, told_time: None, runtime: Some(runtime) };
     store.look()?;
     Ok(store)
 }
@@ -178,24 +181,23 @@ impl Postgres {
         let patience = self.patience;
         let answer = self.session().await?.ask(statement, given, patience).await;
         if matches!(answer, Err(Passing(_))) {
-            self.session = None;
+            // Dropping a question cancels nothing; without the connection nobody waits for an answer to it.
+            self.broke = self.session.take().is_some_and(|session| session.broke);
         }
         answer
     }
 
-    /// Asks again where nothing is changed by it.
+    /// Asks again where nothing is changed by it and the connection broke; what was too slow is left to the caller, who
+    /// has a time limit, too.
     async fn ask(&mut self, statement: &str, given: Given<'_>) -> Result<Vec<Row>, StoreFault> {
-        let mut answer = self.ask_once(statement, given).await;
         for _ in 1..TRIES {
-            match answer {
-                // What was not answered in time will not be answered sooner, and the caller has a time limit, too.
-                Err(Passing(why)) if !why.contains("time limit") && !why.starts_with("no connection") => {
-                    answer = self.ask_once(statement, given).await;
-                }
+            self.broke = false;
+            match self.ask_once(statement, given).await {
+                Err(Passing(_)) if self.broke => {}
                 answer => return answer,
             }
         }
-        answer
+        self.ask_once(statement, given).await
     }
 
     async fn append(&mut self, object: &Object) -> Result<Created, StoreFault> {
@@ -203,20 +205,13 @@ impl Postgres {
         // One try has so much time, its connection included.
         let tried = timeout(self.patience, self.try_append(&ledger, object)).await;
         let tried = tried.unwrap_or_else(|_elapsed| Err(Passing("no answer within the time limit".to_owned())));
-        match tried {
-            Err(Passing(why)) => {
-                // Dropping a question cancels nothing; without the connection nobody answers it.
+        if matches!(tried, Err(Passing(_))) {
+            self.session = None;
+            if !matches!(timeout(TO_CLEAR, self.clear()).await, Ok(Ok(()))) {
                 self.session = None;
-                if why.contains("time limit") {
-                    let cleared = timeout(TO_CLEAR, self.clear()).await;
-                    if !matches!(cleared, Ok(Ok(()))) {
-                        self.session = None;
-                    }
-                }
-                Err(Passing(why))
             }
-            other => other,
         }
+        tried
     }
 
     async fn try_append(&mut self, ledger: &str, object: &Object) -> Result<Created, StoreFault> {

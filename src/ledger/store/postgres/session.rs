@@ -42,6 +42,8 @@ pub(super) struct Session {
     client: Client,
     driver: Driver,
     user: String,
+    /// It ended while something was asked, instead of being too slow.
+    pub(super) broke: bool,
 }
 
 fn no_answer(_: Elapsed) -> StoreFault {
@@ -101,7 +103,7 @@ impl Session {
     {
         let (client, connection) =
             config.connect_raw(stream, tls).await.map_err(|error| fault(&error, &settings.user))?;
-        Ok(Self { client, driver: Box::pin(connection), user: settings.user.clone() })
+        Ok(Self { client, driver: Box::pin(connection), user: settings.user.clone(), broke: false })
     }
 
     /// Whether the server has closed it while nothing was asked: whatever is asked now had no effect yet.
@@ -117,7 +119,7 @@ impl Session {
         given: Given<'_>,
         within: Duration,
     ) -> Result<Vec<Row>, StoreFault> {
-        let Self { client, driver, user } = self;
+        let Self { client, driver, user, broke } = self;
         let mut rows = Vec::new();
         let asked = async {
             let given = given.iter().map(|(value, kind)| (*value, kind.clone()));
@@ -131,18 +133,18 @@ impl Session {
                 }
             }
         };
-        driven(driver, asked, user).await?;
+        driven(driver, asked, user, broke).await?;
         Ok(rows)
     }
 
     /// Statements that are none of one's own making in any part.
     pub(super) async fn carry_out(&mut self, statements: &str, within: Duration) -> Result<(), StoreFault> {
-        let Self { client, driver, user } = self;
+        let Self { client, driver, user, broke } = self;
         let asked = async {
             let done = timeout(within, client.batch_execute(statements)).await.map_err(no_answer)?;
             done.map_err(|error| fault(&error, user))
         };
-        driven(driver, asked, user).await
+        driven(driver, asked, user, broke).await
     }
 }
 
@@ -151,6 +153,7 @@ async fn driven<T>(
     driver: &mut Driver,
     asked: impl Future<Output = Result<T, StoreFault>>,
     user: &str,
+    broke: &mut bool,
 ) -> Result<T, StoreFault> {
     let mut asked = pin!(asked);
     tokio::select! {
@@ -160,10 +163,13 @@ async fn driven<T>(
         end = driver => match futures::FutureExt::now_or_never(asked) {
             Some(Err(told @ StoreFault::Unusable(_))) => Err(told),
             Some(Ok(answer)) => Ok(answer),
-            _ => Err(match end {
-                Err(error) => fault(&error, user),
-                Ok(()) => Passing("the server closed the connection".to_owned()),
-            }),
+            _ => {
+                *broke = true;
+                Err(match end {
+                    Err(error) => fault(&error, user),
+                    Ok(()) => Passing("the server closed the connection".to_owned()),
+                })
+            }
         },
     }
 }
