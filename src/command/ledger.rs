@@ -134,8 +134,7 @@ fn verify(
         Place::File(path) => Ledger::look(path)?,
         _ => {
             // From nothing: no copy of this machine is believed. What it has seen of the place still counts.
-            let seen = Local::of(environment).seen;
-            let local = Local { cache: folder.path().to_owned(), seen };
+            let local = Local { cache: folder.path().to_owned(), ..Local::of(environment) };
             let store = places::store(place, environment, "onboard ledger verify")?;
             Ledger::open_whole(store, &local, Times::SHIPPED, |text| screen.say(text))?
         }

@@ -11,6 +11,17 @@ use super::{
 };
 use crate::{environment::Environment, place::Place};
 
+/// Variables that say where a place of a name is.
+const ENDPOINTS: [&str; 7] = [
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_STORAGE_ACCOUNT_NAME",
+    "PGHOST",
+    "PGPORT",
+    "PGDATABASE",
+];
+
 impl Local {
     /// Where this machine keeps copies, and what it has seen: the user's cache and state directories; where there is no
     /// home, the folder for temporary files.
@@ -30,7 +41,8 @@ impl Local {
         let windows = ["AppData", "Local"];
         let cache = own("XDG_CACHE_HOME", &windows, &["Library", "Caches"], &[".cache"]);
         let state = own("XDG_STATE_HOME", &windows, &["Library", "Application Support"], &[".local", "state"]);
-        Self { cache: cache.join("onboard").join("ledgers"), seen: state.join("onboard").join("seen") }
+        let apart = ENDPOINTS.iter().filter_map(|name| environment.get(name)).collect::<Vec<_>>().join(" ");
+        Self { cache: cache.join("onboard").join("ledgers"), seen: state.join("onboard").join("seen"), apart }
     }
 }
 

@@ -32,4 +32,5 @@ mod stopping;
 #[cfg(unix)]
 mod terminal;
 mod tls;
+mod transfers;
 mod workbooks;

@@ -42,6 +42,8 @@ pub struct Local {
     pub cache: PathBuf,
     /// How far each place was seen: what notices that an earlier state was put back.
     pub seen: PathBuf,
+    /// What tells places of one name apart: the endpoints that the environment names.
+    pub apart: String,
 }
 
 impl Ledger {
@@ -90,7 +92,8 @@ impl Ledger {
         mut say: impl FnMut(&str),
     ) -> Result<Self, LedgerError> {
         let place = store.name().to_owned();
-        let seen_at = local.seen.join(format!("{}.json", hex(&hash(place.as_bytes()))));
+        let key = format!("{place} {}", local.apart);
+        let seen_at = local.seen.join(format!("{}.json", hex(&hash(key.as_bytes()))));
         let seen = read_seen(&seen_at);
         let Some((first, _)) = store.read(1).map_err(|fault| fault_at(&place, fault))? else {
             return Err(match seen {
@@ -597,7 +600,8 @@ mod tests {
         }
 
         fn open(&self, store: &Memory) -> Result<Ledger, LedgerError> {
-            let local = Local { cache: self.0.path().join("cache"), seen: self.0.path().join("seen") };
+            let local =
+                Local { cache: self.0.path().join("cache"), seen: self.0.path().join("seen"), apart: String::new() };
             Ledger::open_elsewhere(Box::new(store.clone()), &local, TIMES, |_| {})
         }
     }

@@ -1,5 +1,7 @@
 //! A database, as a place names it.
 
+use std::path::PathBuf;
+
 /// What an environment variable says, by its name; an empty one says nothing.
 pub type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
 
@@ -18,4 +20,11 @@ pub struct Database {
     pub ledger: String,
     /// What else stood behind the `?`.
     pub parameters: Vec<(String, String)>,
+}
+
+/// Where the server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Host {
+    Name(String),
+    Socket(PathBuf),
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{SecretString, zeroize::Zeroize};
 
-use super::{database::Variables, settings::Host};
+use super::database::{Host, Variables};
 use crate::{
     display::shown_path,
     file::read_small,

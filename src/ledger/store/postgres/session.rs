@@ -22,11 +22,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{
-    fault::fault,
-    settings::{Host, Settings},
-    tls::Encrypt,
-};
+use super::{database::Host, fault::fault, settings::Settings, tls::Encrypt};
 use crate::{
     display::Shown,
     ledger::store::StoreFault::{self, Passing},

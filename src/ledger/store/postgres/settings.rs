@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::{
-    database::{Database, Variables},
+    database::{Database, Host, Variables},
     password,
 };
 use crate::{
@@ -19,13 +19,6 @@ use crate::{
 
 /// Between a ledger's name and the number of a probe of its server: what no ledger is named.
 pub(super) const PROBE: &str = " (probe ";
-
-/// Where the server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Host {
-    Name(String),
-    Socket(PathBuf),
-}
 
 /// Whose certificates are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
