@@ -104,7 +104,7 @@ pub enum NoPlace {
     /// A scheme that no ledger has.
     #[error(
         "`{0}` is no place for a ledger; give a file's path, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, \
-         az://CONTAINER/PREFIX, postgres://USER@HOST/DATABASE?ledger=NAME or file://FOLDER"
+         az://CONTAINER/PREFIX, postgres://HOST/DATABASE?ledger=NAME or file://FOLDER"
     )]
     UnknownScheme(String),
     /// A user, a password or a key stands in it. It is not shown.
@@ -251,7 +251,7 @@ impl Cloud {
     }
 }
 
-const POSTGRES: &str = "postgres://USER@HOST/DATABASE?ledger=NAME";
+const POSTGRES: &str = "postgres://HOST/DATABASE?ledger=NAME";
 const PASSWORD: &str =
     "leave the password off: it comes from ONBOARD_LEDGER_PASSWORD_FILE, PGPASSWORD, PGPASSFILE or ~/.pgpass";
 

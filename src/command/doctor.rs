@@ -10,7 +10,7 @@ use crate::{
     cli::DoctorArgs,
     display::{Grouped, Shown, Span, moment},
     environment::Environment,
-    ledger::places,
+    ledger::{LedgerError, places},
     place::{self, Place},
     portal::{ErrorBody, Fault, Portal, Wanted},
     secret::Secret,
@@ -300,19 +300,6 @@ fn look_at_ledger(args: &DoctorArgs, entry: &access::Entry, findings: &mut Findi
         if !path.exists() {
             return findings.good("ledger", format!("{shown} is made by the first run"));
         }
-    } else {
-        let probed = places::probe(&place, &environment, RACES);
-        if let Err(error) = probed {
-            return findings.bad(
-                "ledger",
-                error.to_string(),
-                "make it with `onboard ledger init`, or name another with --ledger",
-            );
-        }
-        if let Ok(Some(promises)) = places::promises(&place, &environment) {
-            findings.good("server", promises);
-        }
-        findings.good("store", format!("of {RACES} races of 16 creates each had exactly one winner"));
     }
     let looked =
         places::look(&place, &environment, |text| findings.good("clock", text.to_owned())).and_then(|mut ledger| {
@@ -320,15 +307,33 @@ fn look_at_ledger(args: &DoctorArgs, entry: &access::Entry, findings: &mut Findi
             ledger.look_at(&entry.address.origin(), &[])?;
             ledger.used(Some(entry.account), std::time::Duration::ZERO)
         });
-    match looked {
-        Ok(used) => {
-            findings.good("ledger", format!("{shown} is readable"));
-            let frees_at = used.frees_in.and_then(|frees_in| now().checked_add(frees_in).ok());
-            let from = frees_at.map(|at| format!(", the first of them free again {}", moment(at)));
-            let from = from.unwrap_or_default();
-            findings.good("daily writes", format!("{} in the last 24 hours{from}", Grouped(used.daily)));
+    let used = match looked {
+        Ok(used) => used,
+        // Whoever only looks makes nothing at a place where no ledger is: no race is run there.
+        Err(error @ LedgerError::NoLog(_)) => {
+            return findings.bad(
+                "ledger",
+                error.to_string(),
+                "make it with `onboard ledger init`, or name another with --ledger",
+            );
         }
-        Err(error) => findings.bad("ledger", error.to_string(), "name another ledger with --ledger"),
+        Err(error) => return findings.bad("ledger", error.to_string(), "name another ledger with --ledger"),
+    };
+    findings.good("ledger", format!("{shown} is readable"));
+    let frees_at = used.frees_in.and_then(|frees_in| now().checked_add(frees_in).ok());
+    let from = frees_at.map(|at| format!(", the first of them free again {}", moment(at)));
+    let from = from.unwrap_or_default();
+    findings.good("daily writes", format!("{} in the last 24 hours{from}", Grouped(used.daily)));
+    if !matches!(place, Place::File(_)) {
+        if let Ok(Some(promises)) = places::promises(&place, &environment) {
+            findings.good("server", promises);
+        }
+        match places::probe(&place, &environment, RACES) {
+            Ok(()) => findings.good("store", format!("of {RACES} races of 16 creates each had exactly one winner")),
+            Err(error) => {
+                findings.bad("store", error.to_string(), "no run can write a ledger there; name another with --ledger")
+            }
+        }
     }
 }
 
