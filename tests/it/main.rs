@@ -15,6 +15,8 @@ mod hostile;
 mod invariants;
 mod invite;
 mod ledger;
+#[cfg(unix)]
+mod ledger_elsewhere;
 mod limits;
 mod messages;
 mod outcomes;
