@@ -1,5 +1,6 @@
 //! The samples' own commands, read from the samples and run by bash as a runner does: what a job that was cancelled, killed
-//! or lost leaves is all that the next one has, and nobody gets two messages, and nobody is lost.
+//! or lost leaves is all that the next one has, and nobody gets two messages, and nobody is lost. A folder stands in the
+//! bucket's place, and each job has a home of its own, which is gone with it.
 
 use std::{
     collections::BTreeMap,
@@ -16,12 +17,16 @@ use std::{
 use onboard::sandbox::{Config, Sandbox};
 use serde_json::{Map, Value};
 
-use crate::bench::{Bench, Row, active, config, messages, rows_of};
+use crate::{
+    bench::{Bench, Row, active, config, messages, rows_of},
+    ledger_elsewhere::somebody_takes_over,
+};
 
 const GITHUB: &str = include_str!("../../samples/ci/github-actions.yml");
 const GITLAB: &str = include_str!("../../samples/ci/gitlab-ci.yml");
 const SERVICE: &str = include_str!("../../samples/systemd/onboard.service");
 const MACHINE_KEY: &str = "the-machine-key-of-this-portal";
+const TOKEN: &str = "a.token.of-this-job";
 /// So many people that a run is in its middle for long, and so few messages before a kill that it certainly is.
 const PEOPLE: u32 = 300;
 const BEFORE_THE_KILL: usize = 40;
@@ -89,6 +94,11 @@ fn assert_nobody_twice_and_nobody_lost(set_up: fn(&Bench), job: Job) {
         assert_eq!(first.sent.map(|status| status.code()), Some(status), "{signal}: {}", first.said);
         let had = messages(&portal);
         assert!((BEFORE_THE_KILL..PEOPLE as usize).contains(&had), "{signal}: {had} is not the middle");
+        // Whoever was killed is waited for, for a minute; whoever ended is not.
+        let shared = bench.path("bucket");
+        if signal == "KILL" && shared.exists() {
+            somebody_takes_over(&shared);
+        }
         let second = job(&bench, &portal, 2, None);
         let told = second.outcomes();
         let unknown = told.get("unknown").copied().unwrap_or_default();
@@ -109,7 +119,7 @@ fn assert_nobody_twice_and_nobody_lost(set_up: fn(&Bench), job: Job) {
         assert_eq!(messages(&portal), now, "{signal}: the third job had nothing to send");
         let said = [first.said, second.said, third.said].concat();
         assert!(
-            !said.contains(MACHINE_KEY) && !said.contains(portal.api_key()) && !said.contains("others can read"),
+            ![MACHINE_KEY, TOKEN, portal.api_key(), "others can read"].iter().any(|secret| said.contains(secret)),
             "{said}"
         );
     }
@@ -147,7 +157,7 @@ fn run(mut command: Command, log: &Path, portal: &Sandbox, trouble: Option<Troub
 }
 
 /// bash with nothing of this machine's environment but where programs are, ours first.
-#[expect(clippy::disallowed_methods, reason = "git and bash are wherever this machine has them")]
+#[expect(clippy::disallowed_methods, reason = "bash is wherever this machine has it")]
 fn bash(bench: &Bench, folder: &Path) -> Command {
     let ours = Path::new(env!("CARGO_BIN_EXE_onboard")).parent().expect("a folder");
     let theirs = std::env::var("PATH").expect("where programs are");
@@ -247,35 +257,34 @@ fn list(value: &Value) -> impl Iterator<Item = &str> {
 
 // ---- GitHub Actions ----
 
-fn git(bench: &Bench, folder: &Path, args: &[&str]) -> String {
-    let mut command = bash(bench, folder);
-    command.args(["-c", "exec git -c user.name=a -c user.email=a@b.example \"$@\"", "git"]).args(args);
-    let output = command.output().expect("git runs");
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
+/// Where the ledger is in these tests, as a person has made it, once, with the command that the samples give.
+fn bucket(bench: &Bench) {
+    let command = |text: &'static str| text.lines().find_map(|line| line.strip_prefix("#     onboard ledger init "));
+    assert_eq!(command(GITHUB), command(GITLAB));
+    let command = command(GITHUB).expect("a command").replace("s3://BUCKET/onboard/{portal}", &place(bench));
+    let made = bash(bench, &bench.path("")).arg("-c").arg(format!("onboard ledger init {command}")).status();
+    assert!(made.expect("bash").success());
 }
 
-/// A repository with the roster in it, as GitHub has it.
-fn repository(bench: &Bench) {
-    let folder = bench.path("");
-    git(bench, &folder, &["init", "--quiet", "--bare", "--initial-branch", "main", "origin"]);
-    git(bench, &folder, &["clone", "--quiet", "origin", "seed"]);
-    fs::copy(bench.path("users.csv"), bench.path("seed/users.csv")).expect("copied");
-    git(bench, &bench.path("seed"), &["add", "."]);
-    git(bench, &bench.path("seed"), &["commit", "--quiet", "-m", "The roster"]);
-    git(bench, &bench.path("seed"), &["push", "--quiet", "origin", "HEAD:main"]);
+fn place(bench: &Bench) -> String {
+    format!("file://{}", bench.path("bucket").display())
+}
+
+/// The home of a job: it is new, and gone after it.
+fn home(bench: &Bench, number: usize) -> PathBuf {
+    let home = bench.path(&format!("home-{number}"));
+    fs::create_dir_all(&home).expect("made");
+    home
 }
 
 /// A runner that has the repository checked out, and nothing else.
 fn checked_out(bench: &Bench, number: usize) -> PathBuf {
-    let origin = format!("file://{}", bench.path("origin").display());
-    git(
-        bench,
-        &bench.path(""),
-        &["clone", "--quiet", "--depth", "1", "--branch", "main", &origin, &format!("job-{number}")],
-    );
-    fs::create_dir(bench.path(&format!("temp-{number}"))).expect("made");
-    bench.path(&format!("job-{number}"))
+    for folder in ["job", "temp"] {
+        fs::create_dir(bench.path(&format!("{folder}-{number}"))).expect("made");
+    }
+    let folder = bench.path(&format!("job-{number}"));
+    fs::copy(bench.path("users.csv"), folder.join("users.csv")).expect("copied");
+    folder
 }
 
 /// The steps of the sample that are commands, but for the one that installs what is tested.
@@ -285,20 +294,20 @@ fn github_steps() -> Vec<Value> {
     steps.into_iter().filter(is_ours).collect()
 }
 
-fn github_step(bench: &Bench, portal: &Sandbox, number: usize, first: bool, step: &Value) -> Command {
+fn github_step(bench: &Bench, portal: &Sandbox, number: usize, step: &Value) -> Command {
     let script = step["run"].as_str().expect("a script");
     assert!(!script.contains("${{"), "what comes from elsewhere is no part of a script: {script}");
     let temp = bench.path(&format!("temp-{number}"));
     fs::write(temp.join("step.sh"), script).expect("written");
     let mut command = bash(bench, &bench.path(&format!("job-{number}")));
-    command.arg("-e").arg(temp.join("step.sh"));
+    command.arg("-e").arg(temp.join("step.sh")).env("HOME", home(bench, number));
     command.envs([("CI", "true"), ("GITHUB_ACTIONS", "true"), ("GITHUB_RUN_ATTEMPT", "1")]);
     command.env("GITHUB_RUN_ID", number.to_string()).env("RUNNER_TEMP", &temp);
     command.env("GITHUB_OUTPUT", temp.join("output")).env("GITHUB_STEP_SUMMARY", temp.join("summary.md"));
     for (name, value) in step["env"].as_object().into_iter().flatten() {
         let value = match value.as_str().expect("text") {
-            "${{ inputs.first-run }}" => if first { "true" } else { "false" }.to_owned(),
             "${{ vars.ONBOARD_PORTAL }}" => portal.origin(),
+            "${{ vars.ONBOARD_LEDGER }}" => place(bench),
             "${{ secrets.ONBOARD_API_KEY }}" => portal.api_key().to_owned(),
             "${{ secrets.ONBOARD_MACHINE_KEY }}" => MACHINE_KEY.to_owned(),
             other => {
@@ -311,23 +320,17 @@ fn github_step(bench: &Bench, portal: &Sandbox, number: usize, first: bool, step
     command
 }
 
-/// The steps, as GitHub goes through them: after one that failed or was cancelled, those alone that run always.
-fn github_goes_on(
-    bench: &Bench,
-    portal: &Sandbox,
-    number: usize,
-    first: bool,
-    steps: &[Value],
-    trouble: Option<Trouble>,
-) -> Done {
-    let (folder, log) = (bench.path(&format!("job-{number}")), bench.path(&format!("log-{number}")));
+/// The steps, as GitHub goes through them: after one that failed or was cancelled, those alone that run always. Then the
+/// runner is gone, with its home.
+fn github_job(bench: &Bench, portal: &Sandbox, number: usize, trouble: Option<Trouble>) -> Done {
+    let (folder, log) = (checked_out(bench, number), bench.path(&format!("log-{number}")));
     let mut done = Done { sent: None, is_green: true, said: String::new(), results: Vec::new() };
-    for step in steps {
+    for step in github_steps() {
         if !done.is_green && step["if"] != "always()" {
             continue;
         }
         let sends = step["name"] == "Congratulate";
-        let status = run(github_step(bench, portal, number, first, step), &log, portal, trouble.filter(|_| sends));
+        let status = run(github_step(bench, portal, number, &step), &log, portal, trouble.filter(|_| sends));
         done.is_green &= status.success();
         if sends {
             let key = bench.path(&format!("temp-{number}")).join("machinekey");
@@ -339,14 +342,14 @@ fn github_goes_on(
             }
         }
     }
+    fs::remove_dir_all(home(bench, number)).expect("the home is gone");
     done.said = fs::read_to_string(&log).unwrap_or_default();
     done.results = results(&folder.join("users.results.csv"));
     done
 }
 
 fn github(bench: &Bench, portal: &Sandbox, number: usize, trouble: Option<Trouble>) -> Done {
-    checked_out(bench, number);
-    let done = github_goes_on(bench, portal, number, number == 1, &github_steps(), trouble);
+    let done = github_job(bench, portal, number, trouble);
     if trouble.is_none() {
         let output = bench.read(&format!("temp-{number}/output"));
         let status = done.sent.and_then(|status| status.code()).expect("a status");
@@ -362,17 +365,12 @@ fn github(bench: &Bench, portal: &Sandbox, number: usize, trouble: Option<Troubl
     done
 }
 
-/// What the branch holds.
-fn branch(bench: &Bench) -> String {
-    git(bench, &bench.path("origin"), &["ls-tree", "-r", "--name-only", "onboard-ledger"])
-}
-
 #[test]
 fn github_after_a_cancel_or_a_kill_the_next_job_goes_on_and_nobody_gets_two() {
-    if lacks(&["bash", "git"]) {
+    if lacks(&["bash"]) {
         return;
     }
-    assert_nobody_twice_and_nobody_lost(repository, github);
+    assert_nobody_twice_and_nobody_lost(bucket, github);
 }
 
 /// So that what follows a run has its time, and no job takes another's place.
@@ -394,119 +392,99 @@ fn jobs_end_before_their_runner_ends_them_and_one_goes_at_a_time() {
     assert_eq!((unit("TimeoutStopSec"), unit("KillMode")), (vec!["60".to_owned()], vec!["mixed".to_owned()]));
 }
 
+/// What the jobs have of each other is the bucket alone, and they are let into it by a token of their own.
 #[test]
-fn github_a_runner_that_is_lost_with_the_ledger_stops_the_next_job_before_it_sends() {
-    if lacks(&["bash", "git"]) {
+fn no_job_keeps_a_secret_or_a_ledger_anywhere_but_in_the_bucket() {
+    let github = Yaml::read(GITHUB);
+    assert_eq!(github["permissions"], serde_json::json!({"contents": "read", "id-token": "write"}));
+    let steps = github["jobs"]["onboard"]["steps"].as_array().expect("steps").clone();
+    let sends = steps.iter().position(|step| step["name"] == "Congratulate").expect("a step");
+    let let_in = steps.iter().position(|step| {
+        step["uses"].as_str().is_some_and(|action| action.starts_with("aws-actions/configure-aws-credentials@"))
+    });
+    let let_in = let_in.filter(|let_in| *let_in < sends).expect("a step before it");
+    assert_eq!(steps[let_in]["with"]["role-to-assume"], "${{ vars.AWS_ROLE }}");
+    let lasts = steps[let_in]["with"]["role-duration-seconds"].as_str().expect("seconds").parse::<u32>();
+    let minutes = steps[sends]["timeout-minutes"].as_str().expect("minutes").parse::<u32>();
+    assert!(lasts.expect("a number") > minutes.expect("a number") * 60);
+    let gitlab = Yaml::read(GITLAB)["onboard"].clone();
+    assert_eq!(gitlab["id_tokens"], serde_json::json!({"LEDGER_TOKEN": {"aud": "sts.amazonaws.com"}}));
+    for sample in [GITHUB, GITLAB] {
+        let said = sample.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n");
+        for kept in ["actions/cache", "cache:", "git ", "AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "--ledger"] {
+            assert!(!said.contains(kept), "{kept}");
+        }
+    }
+}
+
+/// The runner that is lost takes nothing with it that the next one needs.
+#[test]
+fn github_after_a_runner_that_is_lost_the_next_job_goes_on_and_nobody_gets_two() {
+    if lacks(&["bash"]) {
         return;
     }
     let bench = Bench::new();
     let portal = signed(&bench, false);
-    repository(&bench);
+    bucket(&bench);
     github(&bench, &portal, 1, Some(Trouble { signal: "KILL", is_lost: true }));
-    let had = messages(&portal);
-    assert_eq!(branch(&bench), "under-way\n");
-    for number in 2..4 {
-        checked_out(&bench, number);
-        let next = github_goes_on(&bench, &portal, number, number == 3, &github_steps(), None);
-        assert!(next.sent.is_none() && !next.is_green, "{}", next.said);
-        assert!(
-            next.said.contains("::error::The ledger of an earlier run was not kept (run 1, attempt 1, since "),
-            "{}",
-            next.said
-        );
-        assert!(next.said.contains("nothing to keep"), "{}", next.said);
-        // What is not its own it leaves as it is.
-        assert_eq!(branch(&bench), "under-way\n");
-    }
-    assert_eq!(messages(&portal), had);
-}
-
-#[test]
-fn github_a_ledger_that_could_not_be_pushed_is_put_back_by_hand() {
-    if lacks(&["bash", "git"]) {
-        return;
-    }
-    let bench = Bench::new();
-    let portal = signed(&bench, false);
-    repository(&bench);
-    checked_out(&bench, 1);
-    let steps = github_steps();
-    let (before, keep) = steps.split_at(steps.len() - 1);
-    let first = github_goes_on(&bench, &portal, 1, true, before, Some(stopped("KILL")));
-    assert!(first.sent.is_some(), "{}", first.said);
-    let had = messages(&portal);
-    fs::rename(bench.path("origin"), bench.path("away")).expect("renamed");
-    assert!(!github_goes_on(&bench, &portal, 1, true, keep, None).is_green);
-    fs::rename(bench.path("away"), bench.path("origin")).expect("renamed");
-    let kept = bench.path("job-1/state/ledger");
-    assert!(
-        GITHUB.contains("if: always() && steps.keep.outcome == 'failure'") && GITHUB.contains("path: state/ledger\n")
-    );
-    checked_out(&bench, 2);
-    assert!(github_goes_on(&bench, &portal, 2, false, &steps, None).sent.is_none(), "it stops until then");
-    // As the head of the sample says.
-    git(&bench, &bench.path(""), &["clone", "--quiet", "--branch", "onboard-ledger", "origin", "by-hand"]);
-    fs::rename(kept, bench.path("by-hand/ledger")).expect("put back");
-    fs::remove_file(bench.path("by-hand/under-way")).expect("removed");
-    git(&bench, &bench.path("by-hand"), &["add", "--all"]);
-    git(&bench, &bench.path("by-hand"), &["commit", "--quiet", "-m", "Put the ledger back"]);
-    git(&bench, &bench.path("by-hand"), &["push", "--quiet", "origin", "HEAD"]);
-    let next = github(&bench, &portal, 3, None);
+    somebody_takes_over(&bench.path("bucket"));
+    let next = github(&bench, &portal, 2, None);
     let told = next.outcomes();
-    assert!(messages(&portal) > had && told["unknown"] <= 15, "{told:?}");
+    assert!((1..=15).contains(&told["unknown"]), "{told:?}");
     assert_eq!(told["sent"] + told["already_sent"] + told["unknown"], PEOPLE as usize, "{told:?}");
+    assert!(messages(&portal) + told["unknown"] >= PEOPLE as usize, "{told:?}");
+}
+
+/// No concurrency group keeps them apart here.
+fn assert_of_two_at_once_one_waits(job: Job) {
+    let bench = Bench::new();
+    let portal = signed(&bench, true);
+    bucket(&bench);
+    let done = std::thread::scope(|scope| {
+        let jobs = [1, 2].map(|number| {
+            scope.spawn({
+                let (bench, portal) = (&bench, &portal);
+                move || job(bench, portal, number, None)
+            })
+        });
+        jobs.map(|job| job.join().expect("ended"))
+    });
+    let mut sent = 0;
+    for done in &done {
+        assert!(done.is_green, "{}", done.said);
+        let told = done.outcomes();
+        sent += told.get("sent").copied().unwrap_or_default();
+        assert_eq!(told.values().sum::<usize>(), PEOPLE as usize, "{told:?}");
+    }
+    assert_eq!((sent, messages(&portal)), (PEOPLE as usize, PEOPLE as usize));
+    assert!(done.iter().any(|done| done.said.contains("waiting for another run on the same ledger")));
 }
 
 #[test]
-fn github_of_two_jobs_at_once_one_sends() {
-    if lacks(&["bash", "git"]) {
+fn github_of_two_jobs_at_once_one_waits_and_nobody_gets_two() {
+    if lacks(&["bash"]) {
         return;
     }
-    let bench = Bench::new();
-    let portal = signed(&bench, true);
-    repository(&bench);
-    let steps = github_steps();
-    let (before, after) = steps.split_at(2);
-    assert_eq!(before[1]["name"], "Claim the ledger");
-    checked_out(&bench, 1);
-    assert!(github_goes_on(&bench, &portal, 1, true, before, None).is_green);
-    // One that comes while the first is under way.
-    checked_out(&bench, 2);
-    let second = github_goes_on(&bench, &portal, 2, false, &steps, None);
-    assert!(second.sent.is_none() && second.said.contains("was not kept (run 1,"), "{}", second.said);
-    assert_eq!(messages(&portal), 0);
-    let first = github_goes_on(&bench, &portal, 1, true, after, None);
-    assert!(first.is_green, "{}", first.said);
-    // Two that have both seen the branch free: the push of one comes too late.
-    let folder = checked_out(&bench, 3);
-    let other = "export GIT_DIR=\"${2#file://}\"; tree=onboard-ledger^{tree}; \
-                 id=$(git -c user.name=b -c user.email=b@b.example commit-tree -p onboard-ledger -m other $tree); \
-                 git update-ref refs/heads/onboard-ledger $id";
-    fs::write(folder.join(".git/hooks/pre-push"), format!("#!/bin/bash\n{other}\n")).expect("written");
-    fs::set_permissions(folder.join(".git/hooks/pre-push"), fs::Permissions::from_mode(0o755)).expect("changed");
-    let third = github_goes_on(&bench, &portal, 3, false, &steps, None);
-    assert!(third.sent.is_none() && third.said.contains("could not be claimed"), "{}", third.said);
-    assert_eq!(messages(&portal), PEOPLE as usize);
-    assert!(github(&bench, &portal, 4, None).is_green);
-    assert_eq!(messages(&portal), PEOPLE as usize);
+    assert_of_two_at_once_one_waits(github);
 }
 
-#[test]
-fn github_without_its_branch_or_its_ledger_nothing_is_sent() {
-    if lacks(&["bash", "git"]) {
-        return;
-    }
+/// An emptied bucket is no first run.
+fn assert_without_its_ledger_nothing_is_sent(job: Job) {
     let bench = Bench::new();
     let portal = signed(&bench, true);
-    repository(&bench);
-    checked_out(&bench, 2);
-    let ended = github_goes_on(&bench, &portal, 2, false, &github_steps(), None);
-    assert!(ended.sent.is_none() && ended.said.contains("cannot be fetched"), "{}", ended.said);
-    git(&bench, &bench.path("seed"), &["push", "--quiet", "origin", "HEAD:onboard-ledger"]);
-    checked_out(&bench, 3);
-    let ended = github_goes_on(&bench, &portal, 3, false, &github_steps(), None);
+    fs::create_dir(bench.path("bucket")).expect("made");
+    let ended = job(&bench, &portal, 1, None);
     assert_eq!(ended.sent.and_then(|status| status.code()), Some(2), "{}", ended.said);
+    assert!(ended.said.contains("there is no ledger"), "{}", ended.said);
     assert_eq!(portal.stats().total_requests(), 0);
+}
+
+#[test]
+fn github_without_its_ledger_nothing_is_sent() {
+    if lacks(&["bash"]) {
+        return;
+    }
+    assert_without_its_ledger_nothing_is_sent(github_job);
 }
 
 // ---- GitLab ----
@@ -520,8 +498,7 @@ fn gitlab(bench: &Bench, portal: &Sandbox, number: usize, trouble: Option<Troubl
         // As GitLab writes variables of the type File.
         fs::set_permissions(bench.path(file), fs::Permissions::from_mode(0o666)).expect("changed");
     }
-    assert_eq!(job["variables"]["LEDGER_FOLDER"], "/srv/onboard");
-    assert!(!list(&job["artifacts"]["paths"]).any(|path| path.contains("key")));
+    assert!(!list(&job["artifacts"]["paths"]).any(|path| path.contains("key") || path.contains("token")));
     let command = |script: String| {
         let mut command = bash(bench, &folder);
         // A file: with -c, bash would put the last command in its own place by itself.
@@ -530,10 +507,7 @@ fn gitlab(bench: &Bench, portal: &Sandbox, number: usize, trouble: Option<Troubl
         command
             .env("ONBOARD_API_KEY_FILE", bench.path("key"))
             .env("ONBOARD_MACHINE_KEY_FILE", bench.path("machinekey"));
-        command.env("LEDGER_FOLDER", bench.path("disk"));
-        if number == 1 {
-            command.env("FIRST_RUN", "true");
-        }
+        command.env("ONBOARD_LEDGER", place(bench)).env("LEDGER_TOKEN", TOKEN).env("HOME", home(bench, number));
         command
     };
     let lines =
@@ -541,11 +515,14 @@ fn gitlab(bench: &Bench, portal: &Sandbox, number: usize, trouble: Option<Troubl
     let script = ["set -eo pipefail"].into_iter().chain(lines).collect::<Vec<_>>().join("\n");
     let log = bench.path(&format!("log-{number}"));
     let status = run(command(script), &log, portal, trouble);
-    for file in ["apikey", "machinekey"] {
+    for file in ["apikey", "machinekey", "ledger.token"] {
         assert_eq!(fs::metadata(folder.join(file)).expect("there").permissions().mode() & 0o777, 0o600);
     }
+    assert_eq!(fs::read_to_string(folder.join("ledger.token")).expect("read"), TOKEN);
     let after = run(command(list(&job["after_script"]).collect::<Vec<_>>().join("\n")), &log, portal, None);
-    assert!(after.success() && !folder.join("machinekey").exists() && !folder.join("apikey").exists());
+    assert!(after.success());
+    assert!(["apikey", "machinekey", "ledger.token"].iter().all(|file| !folder.join(file).exists()));
+    fs::remove_dir_all(home(bench, number)).expect("the home is gone");
     if trouble.is_none() && status.code() != Some(2) {
         assert!(list(&job["artifacts"]["paths"]).all(|path| folder.join(path).exists()), "the artifacts are there");
         assert!(folder.join(job["artifacts"]["reports"]["junit"].as_str().expect("a path")).exists());
@@ -563,8 +540,15 @@ fn gitlab_after_a_cancel_or_a_kill_the_next_job_goes_on_and_nobody_gets_two() {
     if lacks(&["bash"]) {
         return;
     }
-    // The folder is mounted, and empty.
-    assert_nobody_twice_and_nobody_lost(|bench| fs::create_dir(bench.path("disk")).expect("made"), gitlab);
+    assert_nobody_twice_and_nobody_lost(bucket, gitlab);
+}
+
+#[test]
+fn gitlab_of_two_jobs_at_once_one_waits_and_nobody_gets_two() {
+    if lacks(&["bash"]) {
+        return;
+    }
+    assert_of_two_at_once_one_waits(gitlab);
 }
 
 #[test]
@@ -572,13 +556,7 @@ fn gitlab_without_its_ledger_nothing_is_sent() {
     if lacks(&["bash"]) {
         return;
     }
-    let bench = Bench::new();
-    let portal = signed(&bench, true);
-    fs::create_dir(bench.path("disk")).expect("made");
-    let ended = gitlab(&bench, &portal, 2, None);
-    assert_eq!(ended.sent.and_then(|status| status.code()), Some(2), "{}", ended.said);
-    assert!(ended.said.contains("there is no ledger"), "{}", ended.said);
-    assert_eq!(portal.stats().total_requests(), 0);
+    assert_without_its_ledger_nothing_is_sent(gitlab);
 }
 
 // ---- systemd ----
