@@ -5,7 +5,7 @@
 pub enum Exit {
     /// 2: it could not start; nothing was sent.
     NotStarted,
-    /// 5: storage failed; nothing was sent whose intent is not on record.
+    /// 5: storage failed, or the ledger is out of reach or held; nothing was sent whose intent is not on record.
     Storage,
     /// 130: stopped by Ctrl-C.
     Interrupted,

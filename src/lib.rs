@@ -43,6 +43,17 @@
 //! A crash between 1 and the send costs an `unknown` that was never sent; one between the answer and its record costs an
 //! `unknown` that was. Neither costs a second message. Below the client nothing repeats a request: see [`portal`].
 //!
+//! On a ledger that machines share, the same three hold without a lock and without trust in anybody's clock. It is a log
+//! of numbered objects, and all that is asked of its store is to create a name only where it is absent. Each object names
+//! the hash of the one before (the *chain*), so a log that lost or changed an object is refused. Whoever writes is a
+//! *session*: it appends "began", decides by what it read until then, appends each intent before its bytes leave, and
+//! appends "ended". Of two that append one number, one is refused, and is fenced for good. So a session knows at every append
+//! that it is still the only one, and between two appends by a *lease* ([`lease::Lease`]): nothing leaves it later than 30 s after
+//! the first try of its last acknowledged append began, by a clock that counts sleep, looked at right before the first byte;
+//! nobody takes over before the log stood still for 60 s of the waiter's own clock. Whoever takes over makes its open
+//! intents `unknown`, as a start does on a file. `ledger::book` makes of either the same tables by the same code;
+//! `tests/model.rs` goes through every way in which two sessions can go, and finds each of these rules needed.
+//!
 //! # The code map
 //!
 //! | module | what it is for |

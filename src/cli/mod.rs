@@ -36,14 +36,23 @@ use crate::{
 /// The exit statuses, for the end of every long help.
 const EXIT_STATUSES: &str = "\
 Exit status: the first that applies
-  2         could not start: arguments, roster, ledger or lock unusable; nothing was sent
-  5         storage failed during the run: nothing was sent whose intent is not on record
+  2         could not start: arguments, roster, ledger or plan unusable; nothing was sent
+  5         storage failed, or the ledger is out of reach or held by another run for longer than
+            --lock-timeout: nothing was sent whose intent is not on record; another try may work
   130, 143  stopped by Ctrl-C, by SIGTERM, after letting requests in flight finish
   3         the portal could not be used: unreachable, key refused, suspended, or it refused
             the first congratulations all alike
   4         stopped early at the daily write limit, --limit or --max-duration; run again to go on
   1         finished; some row has an outcome in --fail-on
   0         finished, none has";
+
+/// Where a ledger may lie.
+const LEDGER_PLACES: &str = "\
+The durable record of what was sent [default: in your state directory; must be given where CI=true]
+
+A file's path, or, for what runs on several machines or on one that is forgotten: s3://BUCKET/PREFIX, \
+gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, postgres://HOST/DATABASE?ledger=NAME or file://FOLDER, made once by `onboard \
+ledger init`. {portal} in it is the portal's host";
 
 const RUN_EXAMPLES: &str = "\
 Examples
@@ -358,9 +367,9 @@ pub struct LimitArgs {
 #[command(next_help_heading = "Ledger")]
 pub struct LedgerArgs {
     /// The durable record of what was sent [default: in your state directory; must be given where CI=true]
-    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PLACE")]
+    #[arg(long, env = "ONBOARD_LEDGER", value_name = "PLACE", long_help = LEDGER_PLACES)]
     pub ledger: Option<PathBuf>,
-    /// Refuse to start where the ledger does not exist yet
+    /// Refuse to start where no run is on record yet; one that is no file has to be made first anyway
     #[arg(long)]
     pub require_ledger: bool,
     /// An earlier run's JSON summary: refuse a ledger that no longer holds what it held then
@@ -372,7 +381,10 @@ pub struct LedgerArgs {
     /// Go on although the ledger knows users of this roster under another address
     #[arg(long)]
     pub other_portal: bool,
-    /// How long to wait for another run on the same ledger
+    /// How long to wait for another run on the same ledger, before exit 5
+    ///
+    /// One that was killed frees a file at once; any other ledger after a minute in which nothing was heard of it, so that
+    /// less than 70s never gets past it
     #[arg(long, value_name = "DURATION", default_value = "10min")]
     pub lock_timeout: Finite,
 }

@@ -14,6 +14,9 @@
 //! It is an SQLite database in WAL mode with `synchronous=FULL`; look at it with `sqlite3`. It holds no key, no link
 //! and no e-mail address (addresses as digests, so that a person can be found by one).
 //!
+//! Elsewhere (a bucket, a database, a folder) the ledger is a [`log`] of its entries in a [`store`], which sessions append to
+//! one at a time, and the file is a copy that may be deleted.
+//!
 //! All that changes it is an `Entry`, and `book/apply.rs` alone says what an entry makes of the file. Whoever records
 //! hands in no time: the ledger has a [`Clock`] of its own, and tells ages.
 
