@@ -296,10 +296,10 @@ fn look_at_ledger(args: &DoctorArgs, entry: &access::Entry, findings: &mut Findi
     };
     let environment = Environment::of_process();
     let shown = place.name();
-    if let Place::File(path) = &place {
-        if !path.exists() {
-            return findings.good("ledger", format!("{shown} is made by the first run"));
-        }
+    if let Place::File(path) = &place
+        && !path.exists()
+    {
+        return findings.good("ledger", format!("{shown} is made by the first run"));
     }
     let looked =
         places::look(&place, &environment, |text| findings.good("clock", text.to_owned())).and_then(|mut ledger| {
@@ -331,7 +331,7 @@ fn look_at_ledger(args: &DoctorArgs, entry: &access::Entry, findings: &mut Findi
         match places::probe(&place, &environment, RACES) {
             Ok(()) => findings.good("store", format!("of {RACES} races of 16 creates each had exactly one winner")),
             Err(error) => {
-                findings.bad("store", error.to_string(), "no run can write a ledger there; name another with --ledger")
+                findings.bad("store", error.to_string(), "no run can write a ledger there; name another with --ledger");
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long whoever writes the ledger is waited for before it is copied.
-const WAIT: Duration = Duration::from_mins(10);
+const WAIT: Duration = Duration::from_secs(600);
 /// How often the store has to win a race before it is trusted with a ledger.
 const ROUNDS: u32 = 20;
 
@@ -132,7 +132,7 @@ fn verify(
     let folder = tempfile::tempdir()?;
     let ledger = match place {
         Place::File(path) => Ledger::look(path)?,
-        _ => {
+        Place::Folder(_) | Place::Bucket(_) | Place::Postgres(_) => {
             // From nothing: no copy of this machine is believed. What it has seen of the place still counts.
             let local = Local { cache: folder.path().to_owned(), ..Local::of(environment) };
             let store = places::store(place, environment, "onboard ledger verify")?;

@@ -88,7 +88,7 @@ pub fn probe(place: &Place, environment: &Environment, rounds: u32) -> Result<()
 pub fn look(place: &Place, environment: &Environment, mut say: impl FnMut(&str)) -> Result<Ledger, LedgerError> {
     match place {
         Place::File(path) => Ledger::look(path),
-        _ => Ledger::open_elsewhere(
+        Place::Folder(_) | Place::Bucket(_) | Place::Postgres(_) => Ledger::open_elsewhere(
             store(place, environment, "onboard")?,
             &Local::of(environment),
             Times::SHIPPED,
@@ -137,7 +137,7 @@ pub(super) fn hold_any(
             let ledger = Ledger::open(&lock, purpose.must_know)?;
             (Some(lock), ledger)
         }
-        _ => {
+        Place::Folder(_) | Place::Bucket(_) | Place::Postgres(_) => {
             let mut store = store(place, environment, "onboard")?;
             // Whether there is a log comes before whether the store keeps its promise.
             if store.read(1).map_err(|fault| at(place, fault))?.is_some() {

@@ -57,10 +57,7 @@ impl Transfer<'_> {
             wait_for: self.wait_for,
             must_know: matches!(self.from, Place::File(_)),
         };
-        let (_lock, mut source) = match places::hold_any(self.from, environment, &purpose, &mut say) {
-            Ok(held) => held,
-            Err(error) => return Err(error),
-        };
+        let (_lock, mut source) = places::hold_any(self.from, environment, &purpose, &mut say)?;
         // One that a killed move left says so already; that very move goes on.
         let has_moved = match source.check_standing() {
             Err(LedgerError::Moved { to, .. }) if self.moves && to == self.to.name() => true,

@@ -33,12 +33,15 @@ use crate::{
     attempt::{Ending, Mail},
     audience::Audience,
     exit::Exit,
-    ledger::{AttemptId, Intended, Intent, LedgerError, Recorder, RunStart, SessionStart},
+    ledger::{AttemptId, Intended, Intent, Ledger, LedgerError, Recorder, RunStart, SessionStart},
     mail::word,
+    origin::Origin,
     pace::{Moment, Pace},
+    plan::{Budget, Forecast, Plan},
     report::Summary,
     results,
     roster::Roster,
+    seal::Seal,
     settings::Settings,
     signals::{Signal, Signals},
     workflow::{Closed, Halt, Job, Patience, Policy},
@@ -84,22 +87,8 @@ impl Opened {
         let mail = settings.mail;
         let start = beginning(run, account, settings, &roster);
         let (plan, budget) = if ledger.is_elsewhere() {
-            let origins = Some((&origin, settings.ledger.formerly.as_slice()));
-            ledger.begin_session(&SessionStart::Run(start), origins, settings.ledger.wait_for, |text| {
-                audience.say(text);
-            })?;
-            let again = ledger
-                .recover()
-                .map_err(anyhow::Error::from)
-                .and_then(|_| open::decide_again(settings, &roster, &ledger, &origin, account, &forecast));
-            match again {
-                Ok(again) => again,
-                Err(error) => {
-                    // Every way out of a session ends it, or the next run would wait for this one.
-                    ledger.end_run(Exit::NotStarted.code(), 0, [("not_attempted", 0)])?;
-                    return Err(error);
-                }
-            }
+            let run = Beginning { settings, roster: &roster, origin: &origin, account, agreed: &forecast };
+            run.begin_elsewhere(&mut ledger, start, |text| audience.say(text))?
         } else {
             ledger.begin_run(start)?;
             (plan, budget)
@@ -172,12 +161,11 @@ impl Opened {
             .and_then(|used| end.wall.checked_add(used.frees_in?).ok());
         let mut unwritten = Vec::new();
         let mut seal = None;
-        if let Some(mut ledger) = ledger.filter(|_| recorded.is_ok()) {
+        if let Some(ledger) = ledger.filter(|_| recorded.is_ok()) {
             let counts = job.tally().occurred().map(|(outcome, rows)| (word(mail, outcome), rows));
-            let ended = ledger.end_run(exit.code(), traffic.sent(), counts);
-            seal = ended.is_ok().then(|| ledger.seal().ok()).flatten().filter(|_| ledger_name.is_some());
-            if let Err(error) = ended.and_then(|()| ledger.close()) {
-                unwritten.push(format!("the end of the run could not be recorded: {error}"));
+            match end_run(ledger, exit, traffic.sent(), counts) {
+                Ok(head) => seal = Some(head).filter(|_| ledger_name.is_some()),
+                Err(error) => unwritten.push(format!("the end of the run could not be recorded: {error}")),
             }
         }
         let are_whole = trouble.is_none();
@@ -207,6 +195,52 @@ impl Opened {
         unwritten.extend(lost.into_iter().map(|what| format!("{what}{rest}")));
         let github = outputs::tell_github(&summary, &job, &roster, settings);
         Ok(Ended { exit, summary, unwritten, github })
+    }
+}
+
+/// Records how the run ended, and says where the ledger stands then.
+fn end_run(
+    mut ledger: Ledger,
+    exit: Exit,
+    requests: u64,
+    counts: impl Iterator<Item = (&'static str, u64)>,
+) -> Result<Seal, LedgerError> {
+    ledger.end_run(exit.code(), requests, counts)?;
+    let seal = ledger.seal()?;
+    ledger.close()?;
+    Ok(seal)
+}
+
+/// A run on a ledger elsewhere, about to begin its session.
+struct Beginning<'o> {
+    settings: &'o Settings,
+    roster: &'o Roster,
+    origin: &'o Origin,
+    account: [u8; 8],
+    /// What whoever was asked has agreed to.
+    agreed: &'o Forecast,
+}
+
+impl Beginning<'_> {
+    /// Begins the session, and decides again what is due by what the ledger holds then.
+    fn begin_elsewhere(
+        &self,
+        ledger: &mut Ledger,
+        start: RunStart,
+        say: impl FnMut(&str),
+    ) -> Result<(Plan, Budget), anyhow::Error> {
+        let Self { settings, roster, origin, account, agreed } = *self;
+        let origins = Some((origin, settings.ledger.formerly.as_slice()));
+        ledger.begin_session(&SessionStart::Run(start), origins, settings.ledger.wait_for, say)?;
+        let again = ledger
+            .recover()
+            .map_err(anyhow::Error::from)
+            .and_then(|_| open::decide_again(settings, roster, ledger, origin, account, agreed));
+        if again.is_err() {
+            // Every way out of a session ends it, or the next run would wait for this one.
+            ledger.end_run(Exit::NotStarted.code(), 0, [("not_attempted", 0)])?;
+        }
+        again
     }
 }
 

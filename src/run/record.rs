@@ -88,7 +88,7 @@ pub(super) fn check_seal(settings: &Settings, ledger: &Ledger) -> Result<(), any
         format!("the summary {shown} (--ledger-seal) cannot be read, so nobody knows whether the ledger is whole")
     })?;
     let Sealed { ledger_seal } = serde_json::from_slice(&text)
-        .map_err(|_| anyhow::anyhow!("{shown} (--ledger-seal) is no JSON summary of a run with a ledger"))?;
+        .map_err(|_other| anyhow::anyhow!("{shown} (--ledger-seal) is no JSON summary of a run with a ledger"))?;
     if !ledger.holds_seal(&ledger_seal)? {
         bail!(
             "the ledger {} no longer holds what it held when {shown} was written (number {}, {}): it is another one, or an \

@@ -119,18 +119,15 @@ impl Ledger {
         let to_begin_with = if by_snapshot { listed.as_slice() } else { &[] };
         let path = local.cache.join(format!("{id}.db"));
         let lock = Lock::try_acquire(&path, "copy", crate::ledger::Clock::start().time()).ok().and_then(Result::ok);
-        let mut ledger = match &lock {
-            Some(lock) => Self::copy_at(lock.path(), &id, store.as_mut(), to_begin_with)?,
-            None => {
-                let unmakeable = |source| LedgerError::Unmakeable {
-                    path: std::env::temp_dir(),
-                    source: std::sync::Arc::new(source),
-                };
-                let folder = tempfile::Builder::new().prefix("onboard-").tempdir().map_err(unmakeable)?;
-                let mut ledger = Self::copy_at(&folder.path().join("copy.db"), &id, store.as_mut(), to_begin_with)?;
-                ledger.folder = Some(folder);
-                ledger
-            }
+        let mut ledger = if let Some(lock) = &lock {
+            Self::copy_at(lock.path(), &id, store.as_mut(), to_begin_with)?
+        } else {
+            let unmakeable =
+                |source| LedgerError::Unmakeable { path: std::env::temp_dir(), source: std::sync::Arc::new(source) };
+            let folder = tempfile::Builder::new().prefix("onboard-").tempdir().map_err(unmakeable)?;
+            let mut ledger = Self::copy_at(&folder.path().join("copy.db"), &id, store.as_mut(), to_begin_with)?;
+            ledger.folder = Some(folder);
+            ledger
         };
         let chain = ledger.chain_read()?;
         if let Some((theirs, ours)) = store.told_time() {
@@ -352,7 +349,7 @@ impl Ledger {
                 }
                 Told::Entry(at, entry) => self.apply(at, &entry),
                 Told::Run(at, start, portal) => {
-                    let origin = portal.parse().map_err(|_| self.log().damaged(number, "names no portal"))?;
+                    let origin = portal.parse().map_err(|_other| self.log().damaged(number, "names no portal"))?;
                     self.apply(at, &Entry::PortalKnown(origin))?;
                     let id = self
                         .connection
@@ -716,7 +713,7 @@ mod tests {
             assert!(seen.open(&store).is_err(), "{number} was removed");
             assert!(Machine::new().open(&store).is_err(), "{number} was removed");
             put_back(&store);
-            let changed = String::from_utf8(whole[number as usize - 1].clone())
+            let changed = String::from_utf8(whole[usize::try_from(number).expect("small") - 1].clone())
                 .expect("text")
                 .replace("\"at\":\"2", "\"at\":\"1");
             store.tamper(number, Some(changed.into_bytes()));

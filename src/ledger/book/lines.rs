@@ -127,7 +127,7 @@ impl Ledger {
         let (at, entry) = match line {
             Line::Made { at, who } => (at, Entry::Made { who: who.clone() }),
             Line::Portal { at, origin } => {
-                (at, Entry::PortalKnown(origin.parse().map_err(|_| bad("a portal's address"))?))
+                (at, Entry::PortalKnown(origin.parse().map_err(|_other| bad("a portal's address"))?))
             }
             Line::Began { at, run, who, command, job: None } => {
                 (at, Entry::SessionBegan { id: *run, who: who.clone(), command: command.clone() })
@@ -151,7 +151,7 @@ impl Ledger {
             Line::Intent { at, mail, to, address } => {
                 let (mail, subject) = match mail.as_str() {
                     "congratulation" => {
-                        (Mail::Congratulation, *to.parse::<UserId>().map_err(|_| bad("a user's id"))?.as_bytes())
+                        (Mail::Congratulation, *to.parse::<UserId>().map_err(|_other| bad("a user's id"))?.as_bytes())
                     }
                     "invitation" => (Mail::Invitation, unhex(to).ok_or_else(|| bad("a digest"))?),
                     _ => return Err(bad("a kind of mail")),

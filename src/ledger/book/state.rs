@@ -170,6 +170,7 @@ impl Ledger {
 
     /// Closes the ledger, with everything in the one file.
     pub fn close(self) -> Result<(), LedgerError> {
+        self.write_seen();
         self.fold()
     }
 }

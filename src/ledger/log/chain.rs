@@ -85,7 +85,7 @@ impl Chain {
 
     /// The next object, made of these lines.
     pub fn make(&self, run: Uuid, at: jiff::Timestamp, lines: &[Line]) -> Object {
-        let texts: String = lines.iter().map(|line| encode(line)).collect();
+        let texts: String = lines.iter().map(encode).collect();
         self.make_of(run, at, &texts)
     }
 
@@ -112,7 +112,7 @@ impl Chain {
         let mut texts = text.split('\n');
         let first = texts.next().unwrap_or_default();
         let versioned: Versioned =
-            serde_json::from_str(first).map_err(|_| damaged("does not begin with a header of onboard's"))?;
+            serde_json::from_str(first).map_err(|_other| damaged("does not begin with a header of onboard's"))?;
         if versioned.format != FORMAT {
             return Err(damaged("does not begin with a header of onboard's"));
         }
@@ -120,28 +120,21 @@ impl Chain {
             return Err(Broken::Newer(versioned.version));
         }
         let header: Header =
-            serde_json::from_str(first).map_err(|_| damaged("does not begin with a header of onboard's"))?;
+            serde_json::from_str(first).map_err(|_other| damaged("does not begin with a header of onboard's"))?;
         let number = self.number + 1;
         let mut next = self.clone();
         while next.copied.last().is_some_and(|copied| copied.until < number) {
             next.copied.pop();
         }
-        let (offset, is_first_of_copy) = match next.copied.last_mut() {
-            Some(copied) => {
-                let ledger = copied.ledger.get_or_insert_with(|| header.ledger.clone());
-                if *ledger != header.ledger {
-                    return Err(damaged("is of another ledger"));
-                }
-                (copied.offset, number == copied.offset + 1)
-            }
-            None => {
-                let ledger = next.ledger.get_or_insert_with(|| header.ledger.clone());
-                if *ledger != header.ledger {
-                    return Err(damaged("is of another ledger"));
-                }
-                (0, false)
-            }
+        // Within a copy the other log's id and numbers count, and its first object names nothing before it.
+        let (ledger, offset, is_first_of_copy) = if let Some(copied) = next.copied.last_mut() {
+            (&mut copied.ledger, copied.offset, number == copied.offset + 1)
+        } else {
+            (&mut next.ledger, 0, false)
         };
+        if *ledger.get_or_insert_with(|| header.ledger.clone()) != header.ledger {
+            return Err(damaged("is of another ledger"));
+        }
         if header.number != number - offset {
             return Err(Broken::Damaged(format!("says that it is object {}", header.number)));
         }

@@ -3,7 +3,7 @@
 //! Nothing in a line is an address, and so that a search shows it, the only `@` stands where it says who acted:
 //! `"who":"name@host"`. Any other is written as JSON's `\u0040`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -270,7 +270,12 @@ pub(in crate::ledger) fn encode(value: &impl Serialize) -> String {
 
 /// Bytes in hex.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing into a text never fails.
+        let _written = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// Hex in bytes, where there are exactly so many.

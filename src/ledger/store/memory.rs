@@ -35,7 +35,7 @@ impl Memory {
 }
 
 fn mark(bytes: &[u8]) -> String {
-    hash(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:?}", hash(bytes))
 }
 
 impl Store for Memory {
