@@ -84,6 +84,14 @@ pub fn probe(place: &Place, environment: &Environment, rounds: u32) -> Result<()
     store(place, environment, "onboard doctor")?.probe(rounds).map_err(|fault| at(place, fault))
 }
 
+/// The times of the protocol. Only a program that was built for debugging reads `ONBOARD_TEST_LEDGER_HASTE=N`, which makes
+/// all of them N times shorter (`tests/torture.rs`): with it, a takeover is not a minute away. What is released knows no
+/// such variable, since two runs with different times would not keep out of each other's way.
+fn times(environment: &Environment) -> Times {
+    let haste = environment.get("ONBOARD_TEST_LEDGER_HASTE").filter(|_| cfg!(debug_assertions));
+    haste.and_then(|haste| haste.parse().ok()).map_or(Times::SHIPPED, |haste| Times::SHIPPED.divided(haste))
+}
+
 /// The ledger for looking: it may be in use, nobody is waited for, and nothing is written there.
 pub fn look(place: &Place, environment: &Environment, mut say: impl FnMut(&str)) -> Result<Ledger, LedgerError> {
     match place {
@@ -91,7 +99,7 @@ pub fn look(place: &Place, environment: &Environment, mut say: impl FnMut(&str))
         Place::Folder(_) | Place::Bucket(_) | Place::Postgres(_) => Ledger::open_elsewhere(
             store(place, environment, "onboard")?,
             &Local::of(environment),
-            Times::SHIPPED,
+            times(environment),
             &mut say,
         ),
     }
@@ -143,7 +151,7 @@ pub(super) fn hold_any(
             if store.read(1).map_err(|fault| at(place, fault))?.is_some() {
                 store.probe(0).map_err(|fault| at(place, fault))?;
             }
-            (None, Ledger::open_elsewhere(store, &Local::of(environment), Times::SHIPPED, &mut say)?)
+            (None, Ledger::open_elsewhere(store, &Local::of(environment), times(environment), &mut say)?)
         }
     })
 }

@@ -32,6 +32,18 @@ impl Times {
         takeover: Duration::from_secs(60),
         again: Duration::from_millis(500),
     };
+
+    /// All of them so many times shorter, in proportion: for tests.
+    pub fn divided(self, by: u32) -> Self {
+        let shorter = |time: Duration| time / by.max(1);
+        Self {
+            look: shorter(self.look),
+            alive: shorter(self.alive),
+            fresh: shorter(self.fresh),
+            takeover: shorter(self.takeover),
+            again: shorter(self.again),
+        }
+    }
 }
 
 /// What to do next.
@@ -125,6 +137,15 @@ mod tests {
 
     fn passing() -> Result<Created, StoreFault> {
         Err(StoreFault::Passing("503".to_owned()))
+    }
+
+    #[test]
+    fn divided_times_keep_their_proportions() {
+        let (shipped, divided) = (Times::SHIPPED, Times::SHIPPED.divided(10));
+        assert_eq!(divided.takeover, Duration::from_secs(6));
+        assert_eq!((divided.fresh * 2, divided.alive * 4), (divided.takeover, divided.takeover));
+        assert_eq!((divided.look * 10, divided.again * 10), (shipped.look, shipped.again));
+        assert_eq!(shipped.divided(0), shipped);
     }
 
     #[test]
