@@ -76,6 +76,7 @@ impl Record for Recorder {
 
 impl Opened {
     /// Does what is due. An error means that it could not begin; nothing was sent.
+    #[expect(clippy::too_many_lines, reason = "a run from end to end, one step after another, each in its own module")]
     pub fn carry_out(self, settings: &Settings, audience: &mut dyn Audience) -> Result<Ended, anyhow::Error> {
         let Self { roster, plan, budget, forecast, target, portal, portal_name, account, origin, mut ledger, .. } =
             self;

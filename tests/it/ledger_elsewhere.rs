@@ -21,7 +21,7 @@ pub(crate) fn somebody_takes_over(folder: &Path) {
     let environment = onboard::environment::Environment::of_process();
     let store = places::store(&Place::Folder(folder.to_owned()), &environment, "a test").expect("a store");
     let here = tempfile::tempdir().expect("a folder");
-    let local = Local { cache: here.path().join("cache"), seen: here.path().join("seen") };
+    let local = Local { cache: here.path().join("cache"), seen: here.path().join("seen"), apart: String::new() };
     let short = std::time::Duration::from_millis(5);
     let times = Times { look: short, takeover: short, ..Times::SHIPPED };
     let mut ledger = Ledger::open_elsewhere(store, &local, times, |_| {}).expect("a ledger");

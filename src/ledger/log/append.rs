@@ -34,6 +34,7 @@ impl Times {
     };
 
     /// All of them so many times shorter, in proportion: for tests.
+    #[must_use]
     pub fn divided(self, by: u32) -> Self {
         let shorter = |time: Duration| time / by.max(1);
         Self {
