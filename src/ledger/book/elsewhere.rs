@@ -577,7 +577,10 @@ mod tests {
     use super::*;
     use crate::{
         attempt::{Ending, LetGo, Mail},
-        ledger::{Intended, Intent, RunStart, SessionStart, store::memory::Memory},
+        ledger::{
+            Intended, Intent, RunStart, SessionStart,
+            store::{Created, Object, StoreFault, memory::Memory},
+        },
         origin::Origin,
     };
 
@@ -686,6 +689,60 @@ mod tests {
         let error = slept.say_alive().expect_err("fenced");
         assert!(matches!(&error, LedgerError::Fenced { who, .. } if who == "ben@ci-2"), "{error}");
         assert!(!lease.is_fresh());
+    }
+
+    /// A store that answers no create while it is told to be mute.
+    #[derive(Debug)]
+    struct Mute(Memory, std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+    impl Store for Mute {
+        fn name(&self) -> &str {
+            self.0.name()
+        }
+        fn create(&mut self, object: &Object) -> Result<Created, StoreFault> {
+            if self.1.load(std::sync::atomic::Ordering::SeqCst) {
+                return Err(StoreFault::Passing("no answer".to_owned()));
+            }
+            self.0.create(object)
+        }
+        fn read(&mut self, number: u64) -> Result<Option<(Vec<u8>, String)>, StoreFault> {
+            self.0.read(number)
+        }
+        fn read_many(&mut self, first: u64, at_most: usize) -> Result<Vec<(Vec<u8>, String)>, StoreFault> {
+            self.0.read_many(first, at_most)
+        }
+        fn list(&mut self) -> Result<Vec<Listed>, StoreFault> {
+            self.0.list()
+        }
+        fn told_time(&self) -> Option<(jiff::Timestamp, jiff::Timestamp)> {
+            self.0.told_time()
+        }
+        fn snapshot(&mut self, name: &str) -> Result<Option<Vec<u8>>, StoreFault> {
+            self.0.snapshot(name)
+        }
+        fn keep_snapshot(&mut self, name: &str, bytes: Vec<u8>) -> Result<bool, StoreFault> {
+            self.0.keep_snapshot(name, bytes)
+        }
+        fn probe(&mut self, rounds: u32) -> Result<(), StoreFault> {
+            self.0.probe(rounds)
+        }
+    }
+
+    #[test]
+    fn whoever_slept_in_the_middle_of_an_append_is_told_who_took_over() {
+        let (store, machine, mute) = (made(), Machine::new(), std::sync::Arc::default());
+        let local = Local { cache: machine.0.path().join("cache"), seen: machine.0.path().join("seen") };
+        // As after a sleep: the time for an append is over when its first try comes back.
+        let times = Times { fresh: Duration::ZERO, ..TIMES };
+        let muted = Box::new(Mute(store.clone(), std::sync::Arc::clone(&mute)));
+        let mut slept = Ledger::open_elsewhere(muted, &local, times, |_| {}).expect("opened");
+        begin(&mut slept, "anna@ci-1").expect("begun");
+        let mut ledger = Machine::new().open(&store).expect("opened");
+        begin(&mut ledger, "ben@ci-2").expect("taken over");
+        mute.store(true, std::sync::atomic::Ordering::SeqCst);
+        let error = slept.say_alive().expect_err("fenced");
+        assert!(matches!(&error, LedgerError::Fenced { who, .. } if who == "ben@ci-2"), "{error}");
+        assert!(!slept.lease().expect("a lease").is_fresh());
     }
 
     #[test]

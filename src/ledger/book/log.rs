@@ -94,6 +94,11 @@ impl Log {
                 }
                 Step::Fenced => return Ok(Tried::Lost),
                 Step::GaveUp(why) => {
+                    // A session that slept in the middle of this is told who took over meanwhile.
+                    let found = self.store.read(object.number).ok().flatten();
+                    if found.is_some_and(|(bytes, _)| bytes != object.bytes) {
+                        return Ok(Tried::Lost);
+                    }
                     self.lease.end();
                     return Err(self.fault(StoreFault::Passing(why)));
                 }
