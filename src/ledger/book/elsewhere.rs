@@ -731,7 +731,8 @@ mod tests {
     #[test]
     fn whoever_slept_in_the_middle_of_an_append_is_told_who_took_over() {
         let (store, machine, mute) = (made(), Machine::new(), std::sync::Arc::default());
-        let local = Local { cache: machine.0.path().join("cache"), seen: machine.0.path().join("seen") };
+        let local =
+            Local { cache: machine.0.path().join("cache"), seen: machine.0.path().join("seen"), apart: String::new() };
         // As after a sleep: the time for an append is over when its first try comes back.
         let times = Times { fresh: Duration::ZERO, ..TIMES };
         let muted = Box::new(Mute(store.clone(), std::sync::Arc::clone(&mute)));
