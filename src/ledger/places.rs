@@ -116,7 +116,7 @@ pub struct Purpose {
     pub must_know: bool,
 }
 
-/// As [`hold_any`], but of a ledger that runs may use: no copy, and none that has moved.
+/// The ledger for writing, if runs may use it: no copy, and none that has moved.
 pub fn hold(
     place: &Place,
     environment: &Environment,

@@ -18,9 +18,9 @@ pub(super) const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// [`FORMAT`].
+    /// `onboard-ledger`.
     pub format: String,
-    /// [`VERSION`].
+    /// Of the format: 1.
     pub version: u32,
     /// The ledger's id.
     pub ledger: String,
