@@ -11,7 +11,6 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
-    clippy::print_stdout,
     clippy::cast_precision_loss,
     clippy::format_push_string,
     clippy::disallowed_methods,

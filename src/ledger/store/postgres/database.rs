@@ -1,5 +1,6 @@
 //! A database, as a place names it.
 
+#[cfg(feature = "postgres")]
 use std::path::PathBuf;
 
 /// What an environment variable says, by its name; an empty one says nothing.
@@ -23,6 +24,7 @@ pub struct Database {
 }
 
 /// Where the server listens.
+#[cfg(feature = "postgres")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Host {
     Name(String),
