@@ -1,6 +1,12 @@
 //! One suite over every store of a log. Memory and folder always; S3, Azure and PostgreSQL where a variable names a
 //! server, such as `ONBOARD_TEST_S3=http://127.0.0.1:5000 cargo test --test stores`. What was left out is told on the
 //! terminal, past what the test harness captures.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on says so by failing"
+)]
 
 use std::{
     io::{Read, Write},

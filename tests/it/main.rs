@@ -2,7 +2,9 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::format_collect,
     clippy::format_push_string,
+    clippy::panic,
     reason = "a test that cannot go on says so by failing, and is not in a hurry"
 )]
 
