@@ -55,7 +55,7 @@ pub struct Bucket {
 }
 
 /// A ledger's name in a database.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Database {
     /// Who connects, where that is said. Never shown.
     pub user: Option<String>,

@@ -19,9 +19,12 @@ use std::{
     time::Duration,
 };
 
-use onboard::ledger::store::{
-    Created, NOTHING_BEFORE, Object, Store, StoreFault,
-    postgres::{Database, Postgres, open},
+use onboard::{
+    ledger::store::{
+        Created, NOTHING_BEFORE, Object, Store, StoreFault,
+        postgres::{Postgres, open},
+    },
+    place::Database,
 };
 
 /// The server that `.ci/postgres` started.

@@ -39,7 +39,7 @@ use onboard::{
             postgres,
         },
     },
-    place::{Database, Place, place},
+    place::{Place, place},
     sandbox::{Config, Limits, Sandbox, User},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -163,14 +163,11 @@ impl Ground {
 
     /// Its connection, where it is a database and answers.
     fn database(&self) -> Option<postgres::Postgres> {
-        let Ok(Place::Postgres(Database { user, host, port, database, ledger, parameters })) =
-            place(Some(Path::new(&self.text())), None)
-        else {
+        let Ok(Place::Postgres(database)) = place(Some(Path::new(&self.text())), None) else {
             return None;
         };
         let variables = self.variables();
-        let at = postgres::Database { user, host, port, database, ledger, parameters };
-        postgres::open(&at, "torture", &|name| variables.get(name).cloned()).ok()
+        postgres::open(&database, "torture", &|name| variables.get(name).cloned()).ok()
     }
 
     fn init(&self) {

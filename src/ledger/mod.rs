@@ -276,6 +276,14 @@ impl LedgerError {
         matches!(self, Self::InUse { .. } | Self::OutOfReach { .. } | Self::Fenced { .. })
     }
 
+    /// What a store's fault is to a ledger at this place.
+    fn at(place: impl Into<String>, fault: store::StoreFault) -> Self {
+        match fault {
+            store::StoreFault::Passing(why) => Self::OutOfReach { place: place.into(), why },
+            store::StoreFault::Unusable(why) => Self::Unusable { place: place.into(), why },
+        }
+    }
+
     fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
         if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) {
             return Self::NotALedger(path.to_owned());

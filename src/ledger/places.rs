@@ -7,7 +7,7 @@ use super::{
     book::{Ledger, Local, SessionStart},
     lock::Lock,
     log::Times,
-    store::{Store, StoreFault, open},
+    store::{Store, open},
 };
 use crate::{environment::Environment, place::Place};
 
@@ -48,19 +48,12 @@ impl Local {
 
 /// The store of a place elsewhere. Nothing is asked of it yet.
 pub fn store(place: &Place, environment: &Environment, application: &str) -> Result<Box<dyn Store>, LedgerError> {
-    open::store(place, environment, application).map_err(|fault| at(place, fault))
+    open::store(place, environment, application).map_err(|fault| LedgerError::at(place.name(), fault))
 }
 
 /// Every ledger right below a place.
 pub fn below(place: &Place, environment: &Environment) -> Result<Vec<Place>, LedgerError> {
-    open::below(place, environment).map_err(|fault| at(place, fault))
-}
-
-fn at(place: &Place, fault: StoreFault) -> LedgerError {
-    match fault {
-        StoreFault::Passing(why) => LedgerError::OutOfReach { place: place.name(), why },
-        StoreFault::Unusable(why) => LedgerError::Unusable { place: place.name(), why },
-    }
+    open::below(place, environment).map_err(|fault| LedgerError::at(place.name(), fault))
 }
 
 /// Makes a ledger at a place elsewhere, once its store has kept its promise through so many races.
@@ -71,17 +64,17 @@ pub fn make(place: &Place, environment: &Environment, who: &str, rounds: u32) ->
 
 /// Makes what the store of a place needs before its first ledger.
 pub(super) fn prepare(place: &Place, environment: &Environment) -> Result<(), LedgerError> {
-    open::prepare(place, environment).map_err(|fault| at(place, fault))
+    open::prepare(place, environment).map_err(|fault| LedgerError::at(place.name(), fault))
 }
 
 /// What the server of a place elsewhere promises, where it says so.
 pub fn promises(place: &Place, environment: &Environment) -> Result<Option<String>, LedgerError> {
-    open::promises(place, environment).map_err(|fault| at(place, fault))
+    open::promises(place, environment).map_err(|fault| LedgerError::at(place.name(), fault))
 }
 
 /// Whether the store of a place elsewhere keeps its promise through so many races.
 pub fn probe(place: &Place, environment: &Environment, rounds: u32) -> Result<(), LedgerError> {
-    store(place, environment, "onboard doctor")?.probe(rounds).map_err(|fault| at(place, fault))
+    store(place, environment, "onboard doctor")?.probe(rounds).map_err(|fault| LedgerError::at(place.name(), fault))
 }
 
 /// The times of the protocol. Only a program that was built for debugging reads `ONBOARD_TEST_LEDGER_HASTE=N`, which makes
@@ -148,8 +141,8 @@ pub(super) fn hold_any(
         Place::Folder(_) | Place::Bucket(_) | Place::Postgres(_) => {
             let mut store = store(place, environment, "onboard")?;
             // Whether there is a log comes before whether the store keeps its promise.
-            if store.read(1).map_err(|fault| at(place, fault))?.is_some() {
-                store.probe(0).map_err(|fault| at(place, fault))?;
+            if store.read(1).map_err(|fault| LedgerError::at(place.name(), fault))?.is_some() {
+                store.probe(0).map_err(|fault| LedgerError::at(place.name(), fault))?;
             }
             (None, Ledger::open_elsewhere(store, &Local::of(environment), times(environment), &mut say)?)
         }

@@ -13,7 +13,7 @@ use super::{
     book::Ledger,
     log::{Chain, Line, hex},
     places::{self, Purpose},
-    store::{Created, Hash, Object, Store, StoreFault, hash},
+    store::{Created, Hash, Object, Store, hash},
 };
 use crate::{environment::Environment, place::Place};
 
@@ -97,7 +97,9 @@ impl Transfer<'_> {
             let mut next = 1;
             while next <= count {
                 let most = usize::try_from(count - next + 1).unwrap_or(BATCH).min(BATCH);
-                for (bytes, _) in from.read_many(next, most).map_err(|fault| at(self.from, fault))? {
+                for (bytes, _) in
+                    from.read_many(next, most).map_err(|fault| LedgerError::at(self.from.name(), fault))?
+                {
                     target.put(bytes)?;
                     next += 1;
                 }
@@ -128,13 +130,13 @@ impl Transfer<'_> {
 
 /// Whether the source's object of that number has that hash.
 fn ends_so(store: &mut dyn Store, number: u64, head: Hash) -> Result<bool, LedgerError> {
-    let found = store.read(number).map_err(|fault| named(store.name(), fault))?;
+    let found = store.read(number).map_err(|fault| LedgerError::at(store.name(), fault))?;
     Ok(found.is_some_and(|(bytes, _)| hash(&bytes) == head))
 }
 
 /// Whether after that object nothing was recorded but that somebody copied.
 fn goes_on_alone(store: &mut dyn Store, after: u64) -> Result<bool, LedgerError> {
-    let later = store.read_many(after + 1, BATCH).map_err(|fault| named(store.name(), fault))?;
+    let later = store.read_many(after + 1, BATCH).map_err(|fault| LedgerError::at(store.name(), fault))?;
     let is_alone = |line: &str| match serde_json::from_str(line) {
         Ok(Line::Began { job, .. }) => job.is_none(),
         Ok(Line::Ended { requests, .. }) => requests == 0,
@@ -143,17 +145,6 @@ fn goes_on_alone(store: &mut dyn Store, after: u64) -> Result<bool, LedgerError>
     };
     Ok(later.len() < BATCH
         && later.iter().all(|(bytes, _)| String::from_utf8_lossy(bytes).lines().skip(1).all(is_alone)))
-}
-
-fn named(place: &str, fault: StoreFault) -> LedgerError {
-    match fault {
-        StoreFault::Passing(why) => LedgerError::OutOfReach { place: place.to_owned(), why },
-        StoreFault::Unusable(why) => LedgerError::Unusable { place: place.to_owned(), why },
-    }
-}
-
-fn at(place: &Place, fault: StoreFault) -> LedgerError {
-    named(&place.name(), fault)
 }
 
 struct Target {
@@ -165,7 +156,7 @@ impl Target {
     /// "Copy began", or what an earlier try of the same has left: how many objects it is of, and the hash of the last.
     fn begin(&mut self, transfer: &Transfer<'_>, count: u64, head: Hash) -> Result<(u64, Hash), LedgerError> {
         let place = self.store.name().to_owned();
-        if let Some((bytes, _)) = self.store.read(1).map_err(|fault| named(&place, fault))? {
+        if let Some((bytes, _)) = self.store.read(1).map_err(|fault| LedgerError::at(&place, fault))? {
             let read = self.chain.follow(&bytes).map_err(|_broken| LedgerError::LogThere(place.clone()))?;
             return match read.lines.as_slice() {
                 [Line::CopyBegan { from, count, head, moves, .. }]
@@ -176,7 +167,7 @@ impl Target {
                 _ => Err(LedgerError::LogThere(place)),
             };
         }
-        self.store.probe(20).map_err(|fault| named(&place, fault))?;
+        self.store.probe(20).map_err(|fault| LedgerError::at(&place, fault))?;
         let at = super::Clock::start().time();
         let began = Line::CopyBegan {
             at,
@@ -195,8 +186,8 @@ impl Target {
     fn put(&mut self, bytes: Vec<u8>) -> Result<(), LedgerError> {
         let place = self.store.name().to_owned();
         let object = Object { number: self.chain.number() + 1, before: self.chain.hash(), bytes };
-        if self.store.create(&object).map_err(|fault| named(&place, fault))? == Created::Refused {
-            let found = self.store.read(object.number).map_err(|fault| named(&place, fault))?;
+        if self.store.create(&object).map_err(|fault| LedgerError::at(&place, fault))? == Created::Refused {
+            let found = self.store.read(object.number).map_err(|fault| LedgerError::at(&place, fault))?;
             // Who ended it is of no interest.
             let is_end = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains("\"entry\":\"copy_ended\"");
             let found = found.filter(|(bytes, _)| *bytes == object.bytes || (is_end(bytes) && is_end(&object.bytes)));

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::state::Ledger;
+use super::{log::OBJECT, state::Ledger};
 use crate::{
     attempt::{Mail, Subject},
     ledger::{
@@ -12,9 +12,6 @@ use crate::{
     },
     user::UserId,
 };
-
-/// The most that one object takes; one megabyte is the limit.
-const OBJECT: usize = 900_000;
 
 fn time(at: i64) -> Timestamp {
     Timestamp::from_millisecond(at).unwrap_or_default()

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     lines::Told,
-    log::{Log, Tried, fault_at},
+    log::{Log, OBJECT, Tried},
     state::{Ledger, Made},
 };
 use crate::{
@@ -28,8 +28,6 @@ use crate::{
 const SNAPSHOT_EVERY: u64 = 256;
 /// So many objects are read at a time.
 const BATCH: usize = 256;
-/// The most that one object takes; one megabyte is the limit.
-const OBJECT: usize = 900_000;
 /// A clock that is off by more is set right by the store's.
 const CLOCK_OFF: i64 = 5_000;
 /// And by more than this, people are told.
@@ -50,7 +48,7 @@ impl Ledger {
     /// Makes a log at a place where none is, after a race that the store must win (`rounds` of 16 creates of one name).
     pub fn init(store: &mut dyn Store, who: &str, rounds: u32) -> Result<(), LedgerError> {
         let place = store.name().to_owned();
-        let fault = |fault| fault_at(&place, fault);
+        let fault = |fault| LedgerError::at(&place, fault);
         if store.read(1).map_err(fault)?.is_some() {
             return Err(LedgerError::LogThere(place));
         }
@@ -95,7 +93,7 @@ impl Ledger {
         let key = format!("{place} {}", local.apart);
         let seen_at = local.seen.join(format!("{}.json", hex(&hash(key.as_bytes()))));
         let seen = read_seen(&seen_at);
-        let Some((first, _)) = store.read(1).map_err(|fault| fault_at(&place, fault))? else {
+        let Some((first, _)) = store.read(1).map_err(|fault| LedgerError::at(&place, fault))? else {
             return Err(match seen {
                 Some(seen) => LedgerError::LogShorter {
                     place,
@@ -115,7 +113,7 @@ impl Ledger {
             let what = format!("it was ledger {} when this machine last saw it, and is {id} now", Shown(&seen.id));
             return Err(LedgerError::LogShorter { place, what });
         }
-        let listed = store.list().map_err(|fault| fault_at(&place, fault))?;
+        let listed = store.list().map_err(|fault| LedgerError::at(&place, fault))?;
         let to_begin_with = if by_snapshot { listed.as_slice() } else { &[] };
         let path = local.cache.join(format!("{id}.db"));
         let lock = Lock::try_acquire(&path, "copy", crate::ledger::Clock::start().time()).ok().and_then(Result::ok);

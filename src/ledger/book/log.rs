@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// The most that one object takes; one megabyte is the limit.
+pub(super) const OBJECT: usize = 900_000;
+
 /// The log of a ledger elsewhere.
 #[derive(Debug)]
 pub(in crate::ledger) struct Log {
@@ -60,7 +63,7 @@ impl Log {
     }
 
     pub(super) fn fault(&self, fault: StoreFault) -> LedgerError {
-        fault_at(self.store.name(), fault)
+        LedgerError::at(self.store.name(), fault)
     }
 
     pub(super) fn damaged(&self, number: u64, what: impl Into<String>) -> LedgerError {
@@ -127,12 +130,5 @@ impl Log {
             number,
             run: header.map_or_else(String::new, |header| header.run.to_string()),
         }
-    }
-}
-
-pub(super) fn fault_at(place: &str, fault: StoreFault) -> LedgerError {
-    match fault {
-        StoreFault::Passing(why) => LedgerError::OutOfReach { place: place.to_owned(), why },
-        StoreFault::Unusable(why) => LedgerError::Unusable { place: place.to_owned(), why },
     }
 }

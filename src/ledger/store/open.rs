@@ -48,7 +48,5 @@ pub(crate) fn promises(place: &Place, environment: &Environment) -> Result<Optio
 }
 
 fn server(database: &Database, environment: &Environment, application: &str) -> Result<Postgres, StoreFault> {
-    let Database { user, host, port, database, ledger, parameters } = database.clone();
-    let asked = postgres::Database { user, host, port, database, ledger, parameters };
-    postgres::open(&asked, application, &|name| environment.get(name).map(str::to_owned))
+    postgres::open(database, application, &|name| environment.get(name).map(str::to_owned))
 }

@@ -2,11 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{
-    database::{Database, Variables},
-    promises::Promises,
-};
+use super::{database::Variables, promises::Promises};
 use crate::ledger::store::{Created, Listed, Object, Store, StoreFault};
+use crate::place::Database;
 
 /// A log in a PostgreSQL database, of which this build has none.
 #[derive(Debug)]

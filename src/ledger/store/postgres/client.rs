@@ -15,7 +15,7 @@ use tokio_postgres::{
 use uuid::Uuid;
 
 use super::{
-    database::{Database, Variables},
+    database::Variables,
     promises::{GRANTS, Promises},
     session::{Given, Session},
     settings::{PROBE, Settings},
@@ -28,6 +28,7 @@ use crate::ledger::{
         hash,
     },
 };
+use crate::place::Database;
 
 /// How long is waited for an answer; then the connection is closed.
 const PATIENCE: Duration = Duration::from_secs(8);

@@ -35,6 +35,6 @@ pub use self::absent::{Postgres, open};
 #[cfg(feature = "postgres")]
 pub use self::client::{Postgres, open};
 pub use self::{
-    database::{Database, Variables},
+    database::Variables,
     promises::{GRANTS, Promises},
 };

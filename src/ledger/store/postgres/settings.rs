@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::{
-    database::{Database, Host, Variables},
+    database::{Host, Variables},
     password,
 };
 use crate::{
     display::Shown,
     home::at_home,
     ledger::store::StoreFault::{self, Unusable},
+    place::Database,
 };
 
 /// Between a ledger's name and the number of a probe of its server: what no ledger is named.
