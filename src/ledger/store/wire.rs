@@ -8,10 +8,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use http_body_util::BodyExt;
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use object_store::{
     ClientConfigKey, ClientOptions, Error,
-    client::{HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService},
+    client::{
+        HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
+    },
 };
 use rustls::{ClientConfig, crypto::ring};
 use rustls_platform_verifier::Verifier;
@@ -208,12 +211,32 @@ struct Wired {
     wire: Wire,
 }
 
+/// One request, and the head of its answer.
+///
+/// `object_store` can do this itself by its feature `reqwest`, which brings HTTP/2 into the program: nothing here speaks it.
+async fn exchange(client: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let request = reqwest::Request::try_from(request.map(reqwest::Body::wrap)).map_err(broken)?;
+    let response: hyper::Response<reqwest::Body> = client.execute(request).await.map_err(broken)?.into();
+    Ok(response.map(|body| HttpResponseBody::new(body.map_err(broken))))
+}
+
+/// What became of an exchange, as `object_store` has to know it to decide whether a read is made again.
+fn broken(error: reqwest::Error) -> HttpError {
+    let kind = match &error {
+        error if error.is_timeout() => HttpErrorKind::Timeout,
+        error if error.is_connect() => HttpErrorKind::Connect,
+        error if error.is_decode() => HttpErrorKind::Decode,
+        _ => HttpErrorKind::Interrupted,
+    };
+    HttpError::new(kind, error.without_url())
+}
+
 #[async_trait]
 impl HttpService for Wired {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let client = if is_loopback(&host) || is_metadata(&host) { &self.direct } else { &self.usual };
-        let response = match client.call(request).await {
+        let response = match exchange(client, request).await {
             Ok(response) => response,
             Err(error) => {
                 let certificate = names_certificate(&error);
