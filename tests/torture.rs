@@ -748,42 +748,47 @@ fn a_bucket_that_is_killed_and_comes_back_empty_lets_nothing_more_be_sent() {
 #[test]
 #[ignore = "prints figures; takes minutes"]
 fn figures_at_the_portals_own_limits() {
+    /// Three windows of a minute: what a session's beginning and end take is not multiplied.
+    const ROWS: u32 = 4_400;
     let Some(ground) = servers().into_iter().next() else { return };
-    let rows = 1500;
-    thread::scope(|scope| {
-        for delay in [0, 50, 250] {
-            let ground = &ground;
-            scope.spawn(move || {
-                let ground = Ground::new(ground.kind, ground.server);
-                ground.init();
-                let server = ground.server.expect("a server");
-                let slow = ground.through(proxy(server, &Harm::Later(Duration::from_millis(delay))));
-                let users = users(rows);
-                // Limits as shipped.
-                let portal = Sandbox::start(Config {
-                    users: users.clone(),
-                    latency: (Duration::from_millis(30), Duration::from_millis(70)),
-                    ..Config::default()
-                })
-                .expect("a portal");
-                let machine = Machine::new("runner");
-                let mut child = machine.run(&slow, "1", &portal, &users, &[]);
-                assert!(until(&portal, 1, &mut child));
-                let (began, before) = (Instant::now(), log_length(&ground));
-                let ended = machine.ended(child);
-                let took = began.elapsed().as_secs_f64();
-                assert_eq!(ended.status, Some(0), "{}", ended.said);
-                check_done(&ground, &portal, &ended, rows as usize, 0);
-                let (stats, objects) = (portal.stats(), log_length(&ground) - before);
-                let (messages, requests) = (stats.messages.len(), stats.total_requests());
-                println!(
-                    "{:?}, {delay} ms an append: {messages} messages, {requests} requests in {took:.1} s; {objects} appends, one for {:.1} messages",
-                    ground.kind,
-                    messages as f64 / objects as f64
-                );
-            });
-        }
+    let one = |delay: u64| {
+        let ground = Ground::new(ground.kind, ground.server);
+        ground.init();
+        let server = ground.server.expect("a server");
+        let slow = ground.through(proxy(server, &Harm::Later(Duration::from_millis(delay))));
+        let users = users(ROWS);
+        // Limits as shipped.
+        let portal = Sandbox::start(Config {
+            users: users.clone(),
+            latency: (Duration::from_millis(30), Duration::from_millis(70)),
+            ..Config::default()
+        })
+        .expect("a portal");
+        let machine = Machine::new("runner");
+        let mut child = machine.run(&slow, "1", &portal, &users, &[]);
+        assert!(until(&portal, 1, &mut child));
+        let (began, before) = (Instant::now(), log_length(&ground));
+        let ended = machine.ended(child);
+        let took = began.elapsed().as_secs_f64();
+        assert_eq!(ended.status, Some(0), "{}", ended.said);
+        check_done(&ground, &portal, &ended, ROWS as usize, 0);
+        (took, portal.stats(), log_length(&ground) - before)
+    };
+    let delays = [0, 50, 250];
+    let ended = thread::scope(|scope| {
+        let runs = delays.map(|delay| scope.spawn(move || one(delay)));
+        runs.map(|run| run.join().expect("a run"))
     });
+    let least = ended[0].0;
+    for (delay, (took, stats, objects)) in delays.iter().zip(&ended) {
+        let (messages, requests) = (stats.messages.len(), stats.total_requests());
+        println!(
+            "{:?}, {delay} ms an append: {messages} messages, {requests} requests in {took:.1} s, {:+.1} %; {objects} appends, one for {:.1} messages",
+            ground.kind,
+            100.0 * (took / least - 1.0),
+            messages as f64 / *objects as f64
+        );
+    }
 }
 
 fn log_length(ground: &Ground) -> usize {
