@@ -98,6 +98,8 @@ codes! {
         "Have this machine's requests let through there.";
     NotSent "not_sent": "The message certainly did not leave or had no effect, after all tries.", NOTHING,
         "Run again; what is settled is not done again.";
+    DryRun "dry_run": "This was a dry run (--dry-run), in which nothing is sent; a run would send it now.", NOTHING,
+        "Run the same command without --dry-run.";
     NoLink "no_link": "The invitation link of the row's employee type could not be learned.", ALL_BUT_LINK,
         "Run again: every run asks for the links it needs.";
     RunEnded "run_ended": "The run ended before this row's turn.", REST, "Run the same command again: it goes on here.";

@@ -93,6 +93,8 @@ pub enum Reason {
     },
     /// It certainly did not leave.
     NotSent(String),
+    /// A dry run sends nothing.
+    WouldBeSent,
     // ---- the run ended first
     /// Why everything ended, or no more was sent.
     RunEnded(Stop),
@@ -195,6 +197,7 @@ impl Reason {
                 Some(Advice::Pay) => Code::PortalUnpaid,
             },
             Self::NotSent(_) => Code::NotSent,
+            Self::WouldBeSent => Code::DryRun,
             Self::RunEnded(stop) => stop.code(),
         }
     }
@@ -320,6 +323,7 @@ impl fmt::Display for Reason {
                 }
             }
             Self::NotSent(why) => f.write_str(why),
+            Self::WouldBeSent => f.write_str("would be sent"),
             Self::RunEnded(end) => end.fmt(f),
         }
     }
@@ -484,6 +488,7 @@ mod tests {
             Reason::HasOtherRole { is: EmployeeType::User, wanted: EmployeeType::Guest },
             Reason::GuestsAreNotInvited,
             Reason::NotSent(text()),
+            Reason::WouldBeSent,
             refused(None),
         ];
         let reasons = reasons.into_iter().chain(advice.map(|next| refused(Some(next))));

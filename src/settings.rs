@@ -28,6 +28,8 @@ pub struct Settings {
     pub output: Option<Target>,
     /// Whether the portal is the embedded one, started for this run.
     pub sandbox: bool,
+    /// Whether everything is read and nothing is sent (`--dry-run`).
+    pub dry_run: bool,
     /// The portal.
     pub portal: PortalSettings,
     /// What is sent, in detail, and to how many.

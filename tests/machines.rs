@@ -760,6 +760,7 @@ async fn live(process: &Process<'_>) -> bool {
     let policy = Policy {
         ends_at: None,
         mail: Mail::Congratulation,
+        dry_run: false,
         again: false,
         max_unknown: 5,
         retries: 5,

@@ -589,6 +589,7 @@ fn live(world: &RefCell<World>, rows: &[Row], last: bool) -> bool {
         .expect("infallible");
         let policy = Policy {
             mail: Mail::Congratulation,
+            dry_run: false,
             again: false,
             max_unknown: 5,
             retries: 5,

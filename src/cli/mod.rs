@@ -208,6 +208,9 @@ pub struct InviteArgs {
     /// Results file, a roster for `onboard run`; `-` is standard output [default: new.csv gives new.results.csv]
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<ResultsTarget>,
+    /// Read statuses and send nothing: who would be invited is in the results [default: new.csv gives new.dry-run.csv]
+    #[arg(long)]
+    pub dry_run: bool,
     /// The portal.
     #[command(flatten)]
     pub portal: PortalArgs,
@@ -404,6 +407,9 @@ pub struct RunArgs {
     /// Run against an embedded portal, started in this process, in which the roster's users exist
     #[arg(long)]
     pub sandbox: bool,
+    /// Read links and statuses and send nothing: to whom it would be is in the results [default: users.dry-run.csv]
+    #[arg(long)]
+    pub dry_run: bool,
     /// The portal.
     #[command(flatten)]
     pub portal: PortalArgs,

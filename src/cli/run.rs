@@ -36,6 +36,7 @@ impl Parsed {
                     reading: args.reading.reading(),
                     output: args.output.as_ref().map(|target| target.0.clone()),
                     sandbox: args.sandbox,
+                    dry_run: args.dry_run,
                     trouble: Trouble {
                         wait: args.waiting.wait.map(|wait| wait.0),
                         poll: args.waiting.poll.0,
@@ -50,11 +51,7 @@ impl Parsed {
             Command::Invite(args) => (args.settings(ledger(&args.ledger)), &args.reports),
             _ => return None,
         };
-        // Whoever may take only so long waits no longer for another run.
-        let wait_for = settings.ledger.wait_for;
-        let wait_for = settings.trouble.end.map_or(wait_for, |end| wait_for.min(end.after));
-        let ledger = LedgerSettings { wait_for, ..settings.ledger.clone() };
-        Some((Settings { go_on: self.go_on(&settings), ledger, ..settings }, reports.progress))
+        Some((Settings { go_on: self.go_on(&settings), ..settings }, reports.progress))
     }
 
     /// The settings of the run that a plan is about.
@@ -64,12 +61,13 @@ impl Parsed {
         Settings { reading: args.reading.reading(), selection: selection(Some(&args.selection), None), ..base }
     }
 
-    /// The command that goes on with what is left: what was typed, but for what would send a second message.
+    /// The command that goes on with what is left: what was typed, but for what would send a second message. A dry run
+    /// sent none, so what goes on there is the very same run in earnest.
     fn go_on(&self, settings: &Settings) -> Option<String> {
         if settings.source == Source::Stdin {
             return None;
         }
-        let again = ["--resend", "--retry-unknown"];
+        let again: &[&str] = if settings.dry_run { &["--dry-run"] } else { &["--resend", "--retry-unknown"] };
         let words = self.words.iter().skip(1).map(|word| word.to_string_lossy());
         let words: Vec<String> = words
             .filter(|word| !again.contains(&&**word))
@@ -97,6 +95,7 @@ fn base(mail: Mail, source: &Source, portal: &PortalArgs, limits: &LimitArgs, le
         reading: Reading::default(),
         output: None,
         sandbox: false,
+        dry_run: false,
         portal: portal.settings(),
         sending: Sending {
             key: String::new(),
@@ -159,6 +158,7 @@ impl InviteArgs {
         Settings {
             reading: self.reading.reading(),
             output: self.output.as_ref().map(|target| target.0.clone()),
+            dry_run: self.dry_run,
             sending: Sending {
                 culture: self.culture.clone(),
                 again: Again { sent: self.resend, unknown: self.retry_unknown },
@@ -330,5 +330,7 @@ mod tests {
         let expected = "onboard run 'my users.csv' --sign-with mk --rate 150/6s --yes -o x.csv";
         assert_eq!(go_on.as_deref(), Some(expected));
         assert_eq!(settings(&["onboard", "run", "-"]).go_on, None, "nobody can paste what came through a pipe");
+        let dry = settings(&["onboard", "run", "users.csv", "--dry-run", "--retry-unknown", "--limit", "5"]).go_on;
+        assert_eq!(dry.as_deref(), Some("onboard run users.csv --retry-unknown --limit 5"), "nothing was sent as yet");
     }
 }

@@ -29,13 +29,14 @@ const DEFAULT_FILE: &str = "onboard.toml";
 const MOST_READ: u64 = 1 << 20;
 /// Options that make no sense in a file: they are about one run, or are secrets' whereabouts on a command line.
 /// `--type` of `export` picks users, and that of a roster says what all of them become: only the latter is a setting.
-const NOT_IN_FILE: [&str; 13] = [
+const NOT_IN_FILE: [&str; 14] = [
     "config",
     "profile",
     "help",
     "version",
     "roster",
     "sandbox",
+    "dry_run",
     "resend",
     "retry_unknown",
     "yes",

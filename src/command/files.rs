@@ -9,6 +9,7 @@ use crate::{
     origin::PortalAddress,
     place,
     roster::Source,
+    run,
 };
 
 /// The settings file that is taken where none is named.
@@ -24,12 +25,12 @@ pub(super) fn of(cli: &Cli) -> Files {
             let files = with_portal(files, &args.portal).reads("the roster", path_in(&args.roster));
             let files = files.reads("the machine key", args.congratulation.sign_with.as_deref());
             let files = with_ledger(files, &args.ledger, args.portal.portal.as_ref());
-            let results = results_of(args.output.as_ref(), &args.roster);
+            let results = results_of(args.output.as_ref(), &args.roster, args.dry_run);
             with_reports(files.writes("the results", results.as_deref(), Kind::Results), &args.reports)
         }
         Command::Invite(args) => {
             let files = with_portal(files, &args.portal).reads("the list of people", path_in(&args.people));
-            let results = results_of(args.output.as_ref(), &args.people);
+            let results = results_of(args.output.as_ref(), &args.people, args.dry_run);
             let files = with_ledger(files, &args.ledger, args.portal.portal.as_ref());
             with_reports(files.writes("the results", results.as_deref(), Kind::Invitations), &args.reports)
         }
@@ -120,9 +121,10 @@ fn path_of(target: &Target) -> Option<&Path> {
 }
 
 /// Where results go: beside what was read, unless that is said otherwise.
-fn results_of(output: Option<&ResultsTarget>, source: &Source) -> Option<PathBuf> {
+fn results_of(output: Option<&ResultsTarget>, source: &Source, dry_run: bool) -> Option<PathBuf> {
     match (output, source) {
         (Some(target), _) => path_out(target).map(Path::to_owned),
+        (None, source) if dry_run => Some(run::results_of_dry_run(source)),
         (None, Source::Stdin) => Some(PathBuf::from("onboard.results.csv")),
         (None, Source::Path(path)) => {
             let mut name = path.file_stem().unwrap_or_default().to_owned();

@@ -25,6 +25,7 @@ use crate::{
     exit::Exit,
     ledger::LedgerError,
     roster,
+    run::OutOfTime,
     secret::{masked_text, stay_out_of_core_dumps},
     signals::outlive_large_files,
     terminal::{Screen, logs},
@@ -179,7 +180,12 @@ fn complain(screen: &Screen, error: &anyhow::Error, args: &[OsString]) -> u8 {
     screen.say(&format!("onboard: {why}"));
     // Another try may work.
     let is_held = error.downcast_ref().is_some_and(LedgerError::may_pass);
-    let status = if is_held { Exit::Storage } else { Exit::NotStarted }.code();
+    let exit = match error.downcast_ref::<OutOfTime>() {
+        Some(_) => Exit::Early,
+        None if is_held => Exit::Storage,
+        None => Exit::NotStarted,
+    };
+    let status = exit.code();
     tell_github(screen, args, &why, status);
     status
 }

@@ -25,8 +25,10 @@ pub(super) fn execute(
     quiet: bool,
     screen: &Screen,
 ) -> Result<u8, anyhow::Error> {
-    let may_ask = !settings.sending.yes && !settings.sandbox && can_ask();
-    if settings.sending.again.sent && !settings.sending.yes && !settings.sandbox && !may_ask {
+    // Whoever sees what would be sent, or tries things, agrees to nothing.
+    let needs_consent = !settings.sending.yes && !settings.sandbox && !settings.dry_run;
+    let may_ask = needs_consent && can_ask();
+    if settings.sending.again.sent && needs_consent && !may_ask {
         anyhow::bail!(
             "--resend sends {}, so it needs --yes where nobody can be asked; nothing was sent",
             match settings.mail {

@@ -440,6 +440,9 @@ pub enum Intended {
     Held(Held),
 }
 
+/// The command of a run that sends nothing: it is on record for the requests that it used, and counts as no run.
+pub const DRY_RUN: &str = "dry-run";
+
 /// A run that begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunStart {
@@ -447,7 +450,7 @@ pub struct RunStart {
     pub id: uuid::Uuid,
     /// Tells accounts apart.
     pub account: [u8; 8],
-    /// `run` or `invite`.
+    /// `run`, `invite` or [`DRY_RUN`].
     pub command: String,
     /// The roster's name.
     pub roster: String,

@@ -93,6 +93,9 @@ pub fn markdown(summary: &Summary) -> String {
         // Writing to a string cannot fail; so everywhere below.
         let _infallible = writeln!(text, "| {} | {} |", word(summary.mail, outcome), Grouped(rows));
     }
+    if let Some(dry) = summary.dry_run() {
+        let _infallible = writeln!(text, "\n**{dry}**");
+    }
     let _infallible = writeln!(
         text,
         "\n{}, {} refused, {}, exit status {}",
@@ -170,9 +173,11 @@ fn coded(code: Option<Code>) -> String {
     code.map(|code| format!(" [{}]", code.as_str())).unwrap_or_default()
 }
 
-/// The line that the log viewer marks where a run could not start, so that there is no summary to tell of.
-pub fn not_started(why: &str) -> String {
-    format!("::error title=onboard could not start::{}", message(why))
+/// The line that the log viewer marks where a run could not start, so that there is no summary to tell of. A stop that was
+/// planned (exit status 4) is a notice.
+pub fn not_started(why: &str, exit_status: u8) -> String {
+    let marked = if exit_status == 4 { "notice title=onboard stopped" } else { "error title=onboard could not start" };
+    format!("::{marked}::{}", message(why))
 }
 
 /// What the steps that follow can ask for, as `steps.ID.outputs.sent`: names as in the summary for machines.
@@ -250,6 +255,7 @@ mod tests {
             traffic: Traffic::default(),
             rate: "1500/min".to_owned(),
             exit_status,
+            would_send: None,
             stopped: stopped.map(ToOwned::to_owned),
             stopped_code: None,
             attention: reasons.grouped(),
@@ -330,8 +336,9 @@ mod tests {
 
     #[test]
     fn why_a_run_could_not_start_is_one_line_whatever_is_in_it() {
-        let line = not_started("50% of\nit: a, b");
+        let line = not_started("50% of\nit: a, b", 2);
         assert_eq!(line, "::error title=onboard could not start::50%25 of%0Ait: a, b");
+        assert_eq!(not_started("its time is over", 4), "::notice title=onboard stopped::its time is over");
     }
 
     #[test]

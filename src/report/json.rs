@@ -56,6 +56,9 @@ pub struct SummaryJson {
     pub rate: String,
     /// The exit status.
     pub exit_status: u8,
+    /// To how many people it would have been sent; there in a dry run alone, which sends to nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_send: Option<u64>,
     /// Why the run ended before its rows did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
@@ -151,6 +154,7 @@ impl From<&Summary> for SummaryJson {
             },
             rate: summary.rate.clone(),
             exit_status: summary.exit_status,
+            would_send: summary.would_send,
             stopped: summary.stopped.clone(),
             stopped_code: summary.stopped_code.map(Code::as_str),
             attention: summary

@@ -101,6 +101,8 @@ pub struct Summary {
     pub rate: String,
     /// The exit status.
     pub exit_status: u8,
+    /// To how many people it would have been sent, where this was a dry run: it was sent to nobody.
+    pub would_send: Option<u64>,
     /// Why the run ended before its rows did, and what can be done: a paragraph.
     pub stopped: Option<String>,
     /// The stable name of it.
@@ -115,6 +117,9 @@ impl Summary {
     /// The summary as people read it on a terminal of this width.
     pub fn text(&self, width: u16) -> String {
         let mut text = format!("{}\n", self.table(width));
+        if let Some(dry) = self.dry_run() {
+            let _infallible = write!(text, "\n{}\n", wrapped(&dry, usize::from(width), ""));
+        }
         if let Some(stopped) = &self.stopped {
             // Writing to a string cannot fail; so everywhere below.
             let _infallible = write!(text, "\n{}\n", wrapped(stopped, usize::from(width), ""));
@@ -125,6 +130,12 @@ impl Summary {
             let _infallible = writeln!(text, "go on    {command}");
         }
         text
+    }
+
+    /// What is said of a dry run before all else.
+    pub fn dry_run(&self) -> Option<String> {
+        let mails = count(self.would_send?, self.mail.noun());
+        Some(format!("A dry run: nothing was sent. A run would send {mails} now."))
     }
 
     /// Only what went wrong.
@@ -146,11 +157,14 @@ impl Summary {
         table.set_width(width.clamp(40, 100));
         table.set_header(["outcome", "rows", "meaning"]);
         for (outcome, rows) in self.outcomes.occurred() {
-            table.add_row([
-                mail::word(self.mail, outcome).to_owned(),
-                Grouped(rows).to_string(),
-                mail::meaning(self.mail, outcome).to_owned(),
-            ]);
+            let meaning = match (self.would_send, outcome) {
+                (Some(all), Outcome::NotAttempted) if all == rows => "would be sent".to_owned(),
+                (Some(some), Outcome::NotAttempted) if some > 0 => {
+                    format!("{} would be sent; the others were not reached", Grouped(some))
+                }
+                _ => mail::meaning(self.mail, outcome).to_owned(),
+            };
+            table.add_row([mail::word(self.mail, outcome).to_owned(), Grouped(rows).to_string(), meaning]);
         }
         if self.carried_over > 0 {
             table.add_row([

@@ -106,6 +106,7 @@ pub(super) fn summary(closing: Closing<'_, '_>) -> Summary {
         traffic: closing.traffic,
         rate: settings.limits.rate.to_string(),
         exit_status: closing.exit.code(),
+        would_send: job.would_send(),
         stopped,
         stopped_code,
         attention: attention(job, roster),

@@ -25,15 +25,16 @@ use self::{
 };
 pub use self::{
     observer::Observer,
-    open::{Foreseen, Opened, foresee, open},
+    open::{Foreseen, Opened, foresee, open, results_of_dry_run},
     outputs::not_started_on_github,
+    record::OutOfTime,
     telling::Telling,
 };
 use crate::{
     attempt::{Ending, Mail},
     audience::Audience,
     exit::Exit,
-    ledger::{AttemptId, Intended, Intent, Ledger, LedgerError, Recorder, RunStart, SessionStart},
+    ledger::{AttemptId, DRY_RUN, Intended, Intent, Ledger, LedgerError, Recorder, RunStart, SessionStart},
     mail::word,
     origin::Origin,
     pace::{Moment, Pace},
@@ -232,11 +233,13 @@ impl Beginning<'_> {
     ) -> Result<(Plan, Budget), anyhow::Error> {
         let Self { settings, roster, origin, account, agreed } = *self;
         let origins = Some((origin, settings.ledger.formerly.as_slice()));
-        ledger.begin_session(&SessionStart::Run(start), origins, settings.ledger.wait_for, say)?;
-        let again = ledger
-            .recover()
+        ledger
+            .begin_session(&SessionStart::Run(start), origins, record::may_wait(settings), say)
+            .map_err(|error| record::in_time(settings, error))?;
+        let recovered = if settings.dry_run { Ok(()) } else { ledger.recover().map(drop) };
+        let again = recovered
             .map_err(anyhow::Error::from)
-            .and_then(|_| open::decide_again(settings, roster, ledger, origin, account, agreed));
+            .and_then(|()| open::decide_again(settings, roster, ledger, origin, account, agreed));
         if again.is_err() {
             // Every way out of a session ends it, or the next run would wait for this one.
             ledger.end_run(Exit::NotStarted.code(), 0, [("not_attempted", 0)])?;
@@ -251,6 +254,7 @@ fn beginning(id: uuid::Uuid, account: [u8; 8], settings: &Settings, roster: &Ros
         id,
         account,
         command: match settings.mail {
+            _ if settings.dry_run => DRY_RUN.to_owned(),
             Mail::Congratulation => "run".to_owned(),
             Mail::Invitation => "invite".to_owned(),
         },
@@ -273,13 +277,19 @@ fn policy(settings: &Settings, daily_left: u64, seed: u64) -> Policy {
     let sending = &settings.sending;
     Policy {
         mail: settings.mail,
+        dry_run: settings.dry_run,
         again: sending.again.sent,
         max_unknown: settings.trouble.max_unknown,
         retries: settings.trouble.retries,
         outage: settings.trouble.outage,
         limit: sending.limit,
         daily_left,
-        wait: settings.trouble.wait.map(|at_most| Patience { at_most, poll: settings.trouble.poll }),
+        // A dry run says how it stands now.
+        wait: settings
+            .trouble
+            .wait
+            .filter(|_| !settings.dry_run)
+            .map(|at_most| Patience { at_most, poll: settings.trouble.poll }),
         ends_at: None,
         refresh: settings.selection.refresh,
         needs_tenant: sending.sign_with.is_some() && sending.tenant.is_none(),

@@ -99,7 +99,10 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
     refuse_contradictions(settings)?;
     let roster = Roster::read_as(&settings.source, &settings.reading)?;
     let is_results = roster.is_results() && settings.mail == Mail::Congratulation;
-    let target = settings.output.clone().unwrap_or_else(|| default_target(&settings.source, is_results));
+    let target = settings.output.clone().unwrap_or_else(|| match settings.dry_run {
+        true => Target::Path(results_of_dry_run(&settings.source)),
+        false => default_target(&settings.source, is_results),
+    });
     look_at_roster(settings, &roster, telling)?;
     let roster_path = match &settings.source {
         Source::Path(path) => Some(path.as_path()),
@@ -111,7 +114,8 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
     let Reached { portal, origin, name, account, sandbox } = reach(settings, &roster, machine_key.as_ref(), telling)?;
     say_rate(settings, telling);
     let (lock, mut ledger) = record::open(settings, &origin, telling)?;
-    if lock.is_some() {
+    // A dry run records nothing but the requests that it used; an intent of a dead run is unknown to it all the same.
+    if lock.is_some() && !settings.dry_run {
         ledger.recover()?;
     }
     if ledger.is_elsewhere() {
@@ -185,8 +189,10 @@ pub(super) fn decide_again(
     let used = ledger.used(Some(account), Duration::ZERO)?;
     let budget = budget(settings, &used);
     let plan = decide(settings, roster, Some(ledger), origin)?;
-    let (before, now) = (agreed.requests.messages.most, plan.forecast(roster.rows(), &budget).requests.messages.most);
-    if now > before {
+    let forecast = plan.forecast(roster.rows(), &budget);
+    refuse_too_many(settings, &forecast)?;
+    let (before, now) = (agreed.requests.messages.most, forecast.requests.messages.most);
+    if now > before && !settings.dry_run {
         bail!(
             "while this run waited for the ledger, another one changed it: {} may get a message now, and it was {} before. \
              Nothing was sent; run again to see the new plan",
@@ -281,6 +287,14 @@ fn default_target(source: &Source, is_results: bool) -> Target {
     })
 }
 
+/// Where the results of a dry run go, beside the roster: never to those of a run, which say more.
+pub fn results_of_dry_run(source: &Source) -> PathBuf {
+    let Source::Path(path) = source else { return PathBuf::from("onboard.dry-run.csv") };
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = [".results", ".dry-run"].iter().find_map(|end| stem.strip_suffix(end)).unwrap_or(&stem);
+    path.with_file_name(format!("{stem}.dry-run.csv"))
+}
+
 /// Whatever else is to be written can be; events are written from the start.
 fn side_outputs(settings: &Settings) -> Result<Option<Events>, anyhow::Error> {
     let sinks = &settings.sinks;
@@ -354,5 +368,20 @@ mod tests {
         assert_eq!(target("users", false), Target::Path("users.results.csv".into()));
         assert_eq!(target("users.results.csv", true), Target::Path("users.results.csv".into()));
         assert_eq!(target("-", false), Target::Path("onboard.results.csv".into()));
+    }
+
+    #[test]
+    fn results_of_a_dry_run_go_beside_the_roster_and_never_to_those_of_a_run() {
+        let target = |text: &str| results_of_dry_run(&text.parse().expect("infallible"));
+        for (roster, results) in [
+            ("dir/users.csv", "dir/users.dry-run.csv"),
+            ("users", "users.dry-run.csv"),
+            ("users.xlsx", "users.dry-run.csv"),
+            ("users.results.csv", "users.dry-run.csv"),
+            ("users.dry-run.csv", "users.dry-run.csv"),
+            ("-", "onboard.dry-run.csv"),
+        ] {
+            assert_eq!(target(roster), PathBuf::from(results), "{roster}");
+        }
     }
 }

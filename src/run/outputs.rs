@@ -110,7 +110,7 @@ pub(super) fn tell_github(summary: &Summary, job: &Job<'_>, roster: &Roster, set
 /// What GitHub Actions shows of a run that could not start, and gives to later steps: the reason, marked, and the exit
 /// status. Returns the lines that its log viewer reads, and what could not be written.
 pub fn not_started_on_github(github: &GitHub, why: &str, exit_status: u8) -> Vec<String> {
-    let marked = github.runs_this.then(|| not_started(why));
+    let marked = github.runs_this.then(|| not_started(why, exit_status));
     let unwritten = append("GITHUB_OUTPUT", github.output.as_deref(), &format!("exit_status={exit_status}\n"));
     marked.into_iter().chain(unwritten).collect()
 }

@@ -1,15 +1,18 @@
 //! From settings to the ledger of a run.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail};
 
 use super::Telling;
 use crate::{
     attempt::Mail,
-    display::shown_path,
+    display::{Span, shown_path},
     ledger::{
-        Elsewhere, Ledger, Lock, Whom,
+        DRY_RUN, Elsewhere, Holder, Ledger, LedgerError, Lock, Whom,
         places::{self, Purpose},
     },
     mail::needs,
@@ -67,13 +70,45 @@ pub(super) fn open(
     }
     let place = place::place(given.as_deref(), Some(origin))?;
     let what = match settings.mail {
+        _ if settings.dry_run => format!("{DRY_RUN} {}", settings.source),
         Mail::Congratulation => format!("run {}", settings.source),
         Mail::Invitation => format!("invite {}", settings.source),
     };
-    let purpose = Purpose { what, wait_for: settings.ledger.wait_for, must_know: settings.ledger.must_exist };
-    let (lock, ledger) = places::hold(&place, &settings.ledger.environment, &purpose, |text| (telling.say)(text))?;
+    let purpose = Purpose { what, wait_for: may_wait(settings), must_know: settings.ledger.must_exist };
+    let (lock, ledger) = places::hold(&place, &settings.ledger.environment, &purpose, |text| (telling.say)(text))
+        .map_err(|error| in_time(settings, error))?;
     check_seal(settings, &ledger)?;
     Ok((lock, ledger))
+}
+
+/// The time that the run was given was over while another one had the ledger.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(
+    "the ledger {place} is still in use by {holder}, and the time that this run was given is over ({}, --max-duration); \
+     nothing was sent. Run the same command again later", Span(*after)
+)]
+pub struct OutOfTime {
+    place: String,
+    holder: Holder,
+    after: Duration,
+}
+
+/// How long another run on the ledger is waited for: no longer than the run itself may take.
+#[expect(clippy::disallowed_methods, reason = "what was read and asked before took some of the time")]
+pub(super) fn may_wait(settings: &Settings) -> Duration {
+    let left = settings.trouble.end.map(|end| end.at.saturating_duration_since(Instant::now()));
+    left.map_or(settings.ledger.wait_for, |left| left.min(settings.ledger.wait_for))
+}
+
+/// Why the ledger could not be had: where it was waited for to the end of the run's own time, that is why.
+#[expect(clippy::disallowed_methods, reason = "the time that the run may take is over by now, or not")]
+pub(super) fn in_time(settings: &Settings, error: LedgerError) -> anyhow::Error {
+    match (error, settings.trouble.end) {
+        (LedgerError::InUse { place, holder, .. }, Some(end)) if Instant::now() >= end.at => {
+            OutOfTime { place, holder, after: end.after }.into()
+        }
+        (error, _) => error.into(),
+    }
 }
 
 /// Refuses a ledger that no longer holds what it held when that summary was written.

@@ -37,6 +37,8 @@ use crate::{attempt::Mail, pace::Moment, portal::Fault, user::EmployeeType};
 pub struct Policy {
     /// Which mail is sent.
     pub mail: Mail,
+    /// Whether nothing leaves (`--dry-run`): whoever it would be sent to is told apart.
+    pub dry_run: bool,
     /// Whether it is sent a second time to whoever was sent it (`--resend`).
     pub again: bool,
     /// So many in a row may be in doubt before the run stops to think (`--max-unknown`).

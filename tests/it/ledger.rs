@@ -61,6 +61,28 @@ fn records_under_another_address_stop_the_run_until_somebody_says_what_they_are(
     assert_eq!(messages(&new), 3);
 }
 
+/// The time that a run is given is counted from its start, whatever it waits for.
+#[test]
+fn another_run_is_waited_for_no_longer_than_the_run_may_take() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let nothing = std::time::Duration::ZERO;
+    let lock = onboard::ledger::Lock::wait_for(&bench.path("l.db"), "run others.csv", nothing, |_| {}).expect("locked");
+    for more in [&["--max-duration", "500ms"][..], &["--max-duration", "500ms", "--dry-run"]] {
+        let ended = bench.run(&portal, &[&["--ledger", "l.db"], more].concat()).with(4);
+        let said = ended.said();
+        assert!(said.contains("run others.csv") && said.contains("--max-duration); nothing was sent"), "{said}");
+    }
+    // What comes first says how it ends.
+    let more = ["--ledger", "l.db", "--max-duration", "1h", "--lock-timeout", "200ms"];
+    assert!(bench.run(&portal, &more).with(5).said().contains("--lock-timeout"));
+    drop(lock);
+    bench.run(&portal, &["--ledger", "l.db", "--max-duration", "1h"]).with(0);
+    assert_eq!(messages(&portal), 2);
+}
+
 #[test]
 fn a_person_settles_what_is_unknown() {
     let bench = Bench::new();

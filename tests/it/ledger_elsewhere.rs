@@ -426,3 +426,29 @@ fn doctor_looks_at_the_place_and_makes_nothing() {
     names.sort();
     assert_eq!(names, ["log", "probe"], "the races leave nothing");
 }
+
+/// The time that a run is given is counted from its start, also where another session is open.
+#[test]
+fn another_session_is_waited_for_no_longer_than_the_run_may_take() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let ledger = init(&bench, "log");
+    let environment = onboard::environment::Environment::of_process();
+    let store = places::store(&Place::Folder(bench.path("log")), &environment, "a test").expect("a store");
+    let local = Local { cache: bench.path("cache"), seen: bench.path("seen"), apart: String::new() };
+    let mut other = Ledger::open_elsewhere(store, &local, Times::SHIPPED, |_| {}).expect("a ledger");
+    let start = SessionStart::Other {
+        id: uuid::Uuid::now_v7(),
+        who: "ben@another-machine".to_owned(),
+        command: "settle".to_owned(),
+    };
+    other.begin_session(&start, None, std::time::Duration::from_secs(10), |_| {}).expect("begun");
+    let ended = bench.run(&portal, &["--ledger", &ledger, "--max-duration", "1s"]).with(4);
+    let said = ended.said();
+    assert!(said.contains("ben@another-machine") && said.contains("--max-duration); nothing was sent"), "{said}");
+    other.end_session(0).expect("ended");
+    bench.run(&portal, &["--ledger", &ledger, "--max-duration", "1h"]).with(0);
+    assert_eq!(messages(&portal), 2);
+}

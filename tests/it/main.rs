@@ -10,6 +10,7 @@
 
 mod before;
 mod bench;
+mod dry_run;
 mod exit_statuses;
 mod files;
 mod fixing;

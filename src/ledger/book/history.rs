@@ -160,14 +160,14 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRecord> {
 }
 
 impl Ledger {
-    /// All runs, the latest first.
+    /// All runs, the latest first. A dry run sent nothing and is none of them.
     pub fn runs(&self) -> Result<Vec<RunRecord>, LedgerError> {
         let broken = self.broken();
         let mut statement = self
             .connection
             .prepare(
                 "SELECT uuid, origin, command, roster, rows, who, started_at, ended_at, exit_status, outcomes \
-                 FROM run JOIN portal ON portal.id = run.portal ORDER BY run.id DESC",
+                 FROM run JOIN portal ON portal.id = run.portal WHERE command <> 'dry-run' ORDER BY run.id DESC",
             )
             .map_err(&broken)?;
         statement
@@ -194,7 +194,7 @@ impl Ledger {
         let broken = self.broken();
         let mut statement = self
             .connection
-            .prepare("SELECT uuid FROM run WHERE substr(uuid, -length(?1)) = ?1 ORDER BY id")
+            .prepare("SELECT uuid FROM run WHERE substr(uuid, -length(?1)) = ?1 AND command <> 'dry-run' ORDER BY id")
             .map_err(&broken)?;
         statement.query_map([text], |row| row.get(0)).and_then(Iterator::collect).map_err(&broken)
     }

@@ -158,7 +158,8 @@ pub(super) fn check_identity(connection: &Connection, path: &std::path::Path, ve
 
 /// Refuses a ledger in which no run is on record.
 pub(super) fn check_runs(connection: &Connection, path: &std::path::Path) -> Result<(), LedgerError> {
-    let known: Result<bool, _> = connection.query_row("SELECT EXISTS (SELECT 1 FROM run)", [], |row| row.get(0));
+    let known: Result<bool, _> =
+        connection.query_row("SELECT EXISTS (SELECT 1 FROM run WHERE command <> 'dry-run')", [], |row| row.get(0));
     match known {
         Ok(true) => Ok(()),
         Ok(false) => Err(LedgerError::NoRuns(path.to_owned())),

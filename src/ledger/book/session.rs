@@ -316,7 +316,8 @@ impl Ledger {
         let (runs, last_run, sent, undecided): (i64, Option<i64>, i64, i64) = self
             .connection
             .query_row(
-                "SELECT (SELECT count(*) FROM run), (SELECT max(started_at) FROM run), \
+                "SELECT (SELECT count(*) FROM run WHERE command <> 'dry-run'), \
+                 (SELECT max(started_at) FROM run WHERE command <> 'dry-run'), \
                  (SELECT count(*) FROM attempt WHERE state = 'sent' AND holds <> 0), \
                  (SELECT count(*) FROM attempt WHERE (state = 'unknown' OR state = 'intent') AND holds <> 0)",
                 [],

@@ -29,6 +29,7 @@ impl Job<'_> {
 
     /// Settles what is ready but may not leave any more.
     pub fn drop_ready(&mut self, stamp: Stamp) {
+        self.pretend(stamp);
         if self.mood.closed.is_none() {
             return;
         }
@@ -135,6 +136,11 @@ impl Job<'_> {
     /// Rows settled so far, by outcome.
     pub fn tally(&self) -> &Tally {
         &self.rows.tally
+    }
+
+    /// In a dry run, to how many people it would be sent.
+    pub fn would_send(&self) -> Option<u64> {
+        self.policy.dry_run.then_some(self.outbox.sent)
     }
 
     /// Why no more is sent.

@@ -4,7 +4,7 @@ use super::{Job, Stage, mood::FIRST_QUESTIONS, questions::Tenant};
 use crate::{
     outcome::Outcome,
     pace::Moment,
-    reason::Note,
+    reason::{Note, Reason},
     workflow::{
         Call, Closed, Halt, Letter, Stamp,
         links::Links,
@@ -94,15 +94,14 @@ impl Job<'_> {
 
     /// Whether a message may leave now, as far as the job is concerned.
     pub fn wants_write(&mut self, now: Moment) -> bool {
-        let stopped = self.mood.halt.is_some() || self.mood.closed.is_some();
+        let stopped = self.mood.halt.is_some() || self.mood.closed.is_some() || self.policy.dry_run;
         if stopped || self.outbox.is_empty() || !self.mood.contact.open(now) {
             return false;
         }
         let in_flight = self.outbox.in_flight;
         if self.may_be_sent() == 0 {
             if in_flight == 0 {
-                let by_limit = self.policy.limit.is_some_and(|limit| self.outbox.sent >= limit);
-                self.close(if by_limit { Closed::Limit } else { Closed::Daily });
+                self.close_by_limit();
             }
             return false;
         }
@@ -135,6 +134,26 @@ impl Job<'_> {
         let of_the_day = self.policy.daily_left.saturating_sub(self.outbox.counted + in_flight);
         let of_the_run = self.policy.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.outbox.sent + in_flight));
         of_the_day.min(of_the_run)
+    }
+
+    fn close_by_limit(&mut self) {
+        let by_limit = self.policy.limit.is_some_and(|limit| self.outbox.sent >= limit);
+        self.close(if by_limit { Closed::Limit } else { Closed::Daily });
+    }
+
+    /// In a dry run, settles what is ready as what would be sent, by the same limits.
+    pub(super) fn pretend(&mut self, stamp: Stamp) {
+        let stopped = self.mood.halt.is_some() || self.mood.closed.is_some();
+        if stopped || !self.policy.dry_run || !self.questions.can_sign() {
+            return;
+        }
+        while !self.outbox.is_empty() {
+            if self.may_be_sent() == 0 {
+                return self.close_by_limit();
+            }
+            let Some(row) = self.outbox.pretend() else { return };
+            self.rows.settle_for(row, Outcome::NotAttempted, Reason::WouldBeSent, stamp);
+        }
     }
 
     /// The rows whose message leaves next.

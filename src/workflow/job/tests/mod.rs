@@ -22,6 +22,7 @@ mod sending;
 
 const POLICY: Policy = Policy {
     mail: Mail::Congratulation,
+    dry_run: false,
     again: false,
     max_unknown: 5,
     retries: 2,
