@@ -14,8 +14,6 @@ use crate::{
     },
 };
 
-/// On a terminal, a run that may send more messages than this asks first.
-const FEW: u64 = 3;
 /// Of more messages than this, the number is typed: a yes is given too easily.
 const MANY: u64 = 50;
 
@@ -120,13 +118,12 @@ fn from_to(opened: &Opened) -> String {
     format!("From {} to {} at the earliest", moment(from), moment(to))
 }
 
-/// The plan in a few lines, and the question; none where so few are due that it would be a nuisance.
+/// The plan in a few lines, and the question; none where nobody is due.
 fn question(settings: &Settings, opened: &Opened) -> Option<Question> {
     let (forecast, portal) = (&opened.forecast, &opened.portal_name);
     let messages = forecast.requests.messages.most;
     let administrators = forecast.due_by_type.get("DocSpaceAdmin").copied().unwrap_or_default();
-    let few = messages <= FEW && administrators == 0 && settings.mail == Mail::Congratulation;
-    if (few && !settings.sending.again.sent) || messages == 0 {
+    if messages == 0 {
         return None;
     }
     let people = count(messages, "person").replace("persons", "people");

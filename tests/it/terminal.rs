@@ -90,6 +90,31 @@ fn many_messages_and_administrators_need_their_number() {
     assert_eq!(messages(&portal), 50);
 }
 
+/// A single message cannot be taken back either; where nobody is due or nothing can be sent, nobody is asked.
+#[test]
+fn it_is_asked_for_a_single_message_and_only_where_one_may_leave() {
+    let bench = Bench::new();
+    let users = colleagues(1);
+    bench.roster(&users);
+    let portal = Sandbox::start(config(&users)).expect("a portal");
+    let mut session = at_terminal(&bench, &portal, &["--dry-run"]);
+    let seen = session.exp_eof().expect("the end");
+    assert!(seen.contains("A dry run") && !seen.contains("Go on?"), "{seen}");
+    for (answer, sent) in [("n", 0), ("y", 1)] {
+        let mut session = at_terminal(&bench, &portal, &[]);
+        session.exp_string("1 person on http://127.0.0.1").expect("the plan");
+        session.exp_string("to 1 User.").expect("by employee type");
+        session.exp_string("Go on? [y/N]").expect("the question");
+        assert_eq!(portal.stats().messages.len(), 0);
+        session.send_line(answer).expect("answered");
+        session.exp_eof().expect("the end");
+        assert_eq!(messages(&portal), sent);
+    }
+    let mut session = at_terminal(&bench, &portal, &[]);
+    let seen = session.exp_eof().expect("the end");
+    assert!(!seen.contains("Go on?") && seen.contains("already_sent"), "{seen}");
+}
+
 #[test]
 fn bars_are_drawn_and_ctrl_c_leaves_a_summary() {
     let bench = Bench::new();
