@@ -10,6 +10,7 @@
 //! tests move it as they like. `governor` spreads requests where they are to be spread; no other module knows of it.
 
 mod backoff;
+mod estimate;
 mod moment;
 mod places;
 mod rate;
@@ -22,11 +23,13 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 pub use self::{
     backoff::Backoff,
+    estimate::Work,
     moment::Moment,
     rate::{NotARate, Rate},
     refusal::{Limiter, Refusal},
 };
 use self::{
+    estimate::{Held, Slots},
     places::{Places, STUCK_FOR},
     spread::Spread,
 };
@@ -183,7 +186,10 @@ pub struct Pace {
     answered: BinaryHeap<Reverse<Moment>>,
     reads: Places,
     writes: Places,
+    /// How long requests of each kind hold their places.
+    held: [Held; 2],
     spike: Option<Spread>,
+    spike_gap: Duration,
     sharing: Option<Sharing>,
     paused: [Moment; 2],
     pauses: u32,
@@ -218,6 +224,8 @@ impl Pace {
             answered: BinaryHeap::new(),
             reads: Places::new(limits.max_reads, limits.hold_off),
             writes: Places::new(limits.max_writes, limits.hold_off),
+            held: [Held::default(); 2],
+            spike_gap: limits.spike.map(|rate| rate.window.div_f64(f64::from(rate.requests))).unwrap_or_default(),
             spike: limits
                 .spike
                 .map(|rate| Spread::new(rate.window.div_f64(f64::from(rate.requests)), rate.requests / 10)),
@@ -314,6 +322,10 @@ impl Pace {
         self.advance(now);
         self.out = self.out.saturating_sub(1);
         let (window, guard) = (self.window, self.guard);
+        if let Some(mean) = self.held.get_mut(permit.kind as usize).filter(|_| ending != RequestEnd::NeverLeft) {
+            let held = now.saturating_since(permit.issued);
+            mean.add(if ending == RequestEnd::GivenUp { held + STUCK_FOR } else { held });
+        }
         match ending {
             RequestEnd::Answered => {
                 self.refused_since = None;
@@ -424,13 +436,25 @@ impl Pace {
         }
     }
 
-    /// The least time in which so many more requests can leave, as far as the window goes.
-    pub fn forecast(&self, requests: u64, now: Moment) -> Duration {
+    /// How long this takes, and what is on its way, as far as the limits and the answers so far tell.
+    pub fn forecast(&self, work: Work, now: Moment) -> Duration {
+        let [reads, writes] = self.held;
+        let lanes = [self.reads.lane(work.reads, reads.or(writes)), self.writes.lane(work.writes, writes.or(reads))];
+        // Which slots come back when matters only where there are more requests than free ones.
         let free = u64::from(self.limit.saturating_sub(self.used()));
-        let Some(beyond) = requests.checked_sub(free + 1) else { return Duration::ZERO };
-        let windows = u32::try_from(beyond / u64::from(self.limit.max(1))).unwrap_or(u32::MAX);
-        let first = self.answered.peek().map_or(self.window, |Reverse(back)| back.saturating_since(now));
-        first + self.window.saturating_mul(windows)
+        let mut back: Vec<Duration> = Vec::new();
+        if work.reads + work.writes > free {
+            back.extend(self.answered.iter().map(|Reverse(at)| at.saturating_since(now)));
+            back.sort_unstable();
+            // What is on its way is answered soon, and its slot comes back a window later.
+            let answered = lanes.iter().map(|lane| lane.held).max().unwrap_or_default() / 2;
+            back.extend(std::iter::repeat_n(answered + self.window, self.out as usize));
+        }
+        let gap = self.sharing.as_ref().map_or(Duration::ZERO, |sharing| self.window.div_f64(sharing.per_window));
+        let cycle =
+            self.window + lanes.iter().filter(|lane| lane.left > 0).map(|lane| lane.held).min().unwrap_or_default();
+        let paused = self.paused.iter().max().map_or(Duration::ZERO, |until| until.saturating_since(now));
+        estimate::left(lanes, &Slots { free, back, cycle, gap: gap.max(self.spike_gap), paused })
     }
 
     /// The state of the limits, for people.

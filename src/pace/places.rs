@@ -3,7 +3,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-use super::Moment;
+use super::{Moment, estimate::Lane};
 
 /// The longest that a place rests.
 const LONGEST_REST: Duration = Duration::from_secs(1);
@@ -96,6 +96,11 @@ impl Places {
 
     pub(super) fn busy(&self) -> u32 {
         self.busy
+    }
+
+    /// What is left for these places, where a request is on its way for so long; then its place rests.
+    pub(super) fn lane(&self, left: u64, on_its_way: Duration) -> Lane {
+        Lane { left, in_flight: self.busy, places: self.allowed, held: on_its_way + self.rest }
     }
 }
 

@@ -81,15 +81,16 @@ fn a_wait_of_hours_or_refusals_without_end_end_the_run() {
 #[test]
 fn the_forecast_counts_windows() {
     let mut pace = pace(10, Duration::from_secs(60));
-    assert_eq!(pace.forecast(10, at(0)), Duration::ZERO);
+    let writes = |writes| Work { reads: 0, writes };
+    assert_eq!(pace.forecast(writes(10), at(0)), Duration::ZERO);
     for _ in 0..9 {
         let permit = pace.admit(Kind::Read, at(0)).expect("admitted");
         pace.settle(permit, RequestEnd::Answered, at(0));
     }
-    assert_eq!(pace.forecast(1, at(1)), Duration::ZERO);
-    let first = pace.forecast(2, at(1));
+    assert_eq!(pace.forecast(writes(1), at(1)), Duration::ZERO);
+    let first = pace.forecast(writes(2), at(1));
     assert!(first > Duration::from_secs(58) && first < Duration::from_secs(60), "{first:?}");
-    assert_eq!(pace.forecast(12, at(1)), first + Duration::from_secs(60));
+    assert_eq!(pace.forecast(writes(12), at(1)), first + Duration::from_secs(60));
 }
 
 fn ms(ms: u64) -> Moment {

@@ -9,7 +9,7 @@ use crate::{
     display::{Shown, Span, count},
     mail,
     outcome::{Outcome, RowEnd},
-    pace::{Moment, Pace, Rate, Wait, WaitReason},
+    pace::{Moment, Pace, Rate, Wait, WaitReason, Work},
     portal::Fault,
     report::{Class, Counted, Event, Events, Traffic},
     workflow::{Job, Stamp},
@@ -17,6 +17,10 @@ use crate::{
 
 /// How often the standing is put together.
 const EVERY: Duration = Duration::from_millis(100);
+/// With so many requests in the window, it is looked at only now and then how long the run still takes: each look goes
+/// through all of them.
+const MANY: u32 = 10_000;
+const NOW_AND_THEN: Duration = Duration::from_secs(1);
 /// Waits shorter than this are not worth a word.
 const WORTH_SAYING: Duration = Duration::from_millis(700);
 
@@ -31,6 +35,8 @@ pub struct Observer<'a> {
     events: Option<Events>,
     /// What was last said to be waited for.
     waited: Option<&'static str>,
+    /// How long the run still takes, and when that was looked at.
+    left: Option<(Moment, Duration)>,
 }
 
 impl fmt::Debug for Observer<'_> {
@@ -43,7 +49,7 @@ impl<'a> Observer<'a> {
     /// An observer that tells this audience, and writes these events.
     pub fn new(audience: &'a mut dyn Audience, mail: Mail, rate: Rate, events: Option<Events>) -> Self {
         let traffic = Traffic::default();
-        Self { audience, mail, rate, traffic, shown_at: None, down: false, events, waited: None }
+        Self { audience, mail, rate, traffic, shown_at: None, down: false, events, waited: None, left: None }
     }
 
     /// Shows where the run stands, now and then.
@@ -110,7 +116,25 @@ impl<'a> Observer<'a> {
         }
     }
 
-    fn standing(&self, job: &Job<'_>, pace: &Pace, wait: Option<&Wait>, now: Moment) -> Standing {
+    /// How long the run still takes, as far as is known.
+    fn left(&mut self, job: &Job<'_>, pace: &Pace, now: Moment) -> Option<Duration> {
+        let (work, in_flight) = (job.work_left(), job.in_flight());
+        if work == Work::default() && in_flight == (0, 0) {
+            return None;
+        }
+        let is_dear = pace.pulse().used > MANY;
+        let looked = self.left.filter(|(at, _)| is_dear && now.saturating_since(*at) < NOW_AND_THEN);
+        let (at, left) = looked.unwrap_or_else(|| {
+            let (from, to) = job.bounds(now);
+            let left = pace.forecast(work, now);
+            let left = from.map_or(left, |from| left.max(from.saturating_since(now)));
+            (now, to.map_or(left, |to| left.min(to.saturating_since(now))))
+        });
+        self.left = Some((at, left));
+        Some(left.saturating_sub(now.saturating_since(at))).filter(|left| *left > Duration::from_secs(1))
+    }
+
+    fn standing(&mut self, job: &Job<'_>, pace: &Pace, wait: Option<&Wait>, now: Moment) -> Standing {
         let pulse = pace.pulse();
         let (links, all_links) = job.link_progress();
         let (open, ready) = job.backlog();
@@ -121,7 +145,7 @@ impl<'a> Observer<'a> {
         let ended = ended.saturating_sub(progress.unknown_before);
         let (reads, writes) = job.in_flight();
         let window = self.rate.window.as_secs();
-        let left = pace.forecast(open.div_ceil(100).max(open.min(50)) + ready, now);
+        let left = self.left(job, pace, now);
         Standing {
             links: (u64::from(links), u64::from(all_links)),
             checks: (progress.to_check.saturating_sub(open + u64::from(reads)), progress.to_check),
@@ -135,7 +159,7 @@ impl<'a> Observer<'a> {
             window: (u64::from(pulse.used), u64::from(pulse.limit)),
             window_name: if window == 60 { "this minute".to_owned() } else { format!("in {}", Span(self.rate.window)) },
             refused: pulse.refusals,
-            left: (open + ready > 0 && left > Duration::from_secs(1)).then_some(left),
+            left,
             waits_for: waits_for(job, wait, now),
         }
     }

@@ -119,6 +119,11 @@ impl Links {
         self.0.iter().any(|link| matches!(link, Link::Needed | Link::Asked { .. }))
     }
 
+    /// How many are still to be asked for.
+    pub(super) fn unasked(&self) -> u64 {
+        u64::try_from(self.0.iter().filter(|link| matches!(link, Link::Needed)).count()).unwrap_or_default()
+    }
+
     /// How many links there are to fetch, and how many were.
     pub(super) fn progress(&self) -> (u32, u32) {
         let count =

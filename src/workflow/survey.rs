@@ -133,6 +133,17 @@ impl Survey {
         }
     }
 
+    /// How many questions are still to be asked, with so many users' statuses open.
+    pub(super) fn left(&self, open: u64) -> u64 {
+        let pages = open.div_ceil(u64::from(PAGE_SIZE));
+        match &self.state {
+            State::Unasked if open >= self.pages_from => pages,
+            State::Unasked | State::OneByOne => open,
+            State::Asking => pages.saturating_sub(1),
+            State::Paging { total, page, next, .. } => open.min(total.saturating_sub(*next).div_ceil(*page)),
+        }
+    }
+
     /// Pages on their way.
     pub(super) fn in_flight(&self) -> u32 {
         match &self.state {

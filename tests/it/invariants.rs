@@ -159,6 +159,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("settings", &["attempt", "environment", "file", "origin", "outcome", "pace", "roster"]),
     ("workflow", &["attempt", "code", "mail", "outcome", "pace", "plan", "portal", "reason", "roster", "user"]),
     ("plan", &["attempt", "display", "mail", "outcome", "pace", "portal", "reason", "roster", "user"]),
+    ("pace", &["display"]),
     ("mail", &["attempt", "outcome", "portal", "reason", "user"]),
     ("portal", &["display", "lease", "origin", "pace", "secret", "trust", "user"]),
     (

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on says so by failing; time here is a model"
 )]
 
+mod estimate;
 mod portal;
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};

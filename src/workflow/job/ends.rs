@@ -4,7 +4,7 @@ use super::{Job, Progress, Stage};
 use crate::{
     code::Code,
     outcome::{Outcome, RowEnd, Tally},
-    pace::Moment,
+    pace::{Moment, Work},
     reason::{self, Note, Reason},
     workflow::{Closed, Halt, Manner, Stamp},
 };
@@ -177,6 +177,24 @@ impl Job<'_> {
     /// Rows whose status is still to be asked, and rows that are ready to be sent.
     pub fn backlog(&self) -> (u64, u64) {
         (self.rows.due, u64::try_from(self.outbox.len()).unwrap_or(u64::MAX))
+    }
+
+    /// What is still to leave, as far as is known: whoever was not asked about yet counts as those before.
+    pub fn work_left(&self) -> Work {
+        if self.mood.halt.is_some() {
+            return Work::default();
+        }
+        let ready = self.outbox.letters().saturating_add(self.rows.expected());
+        let sends = self.mood.closed.is_none() && !self.policy.dry_run;
+        let writes = if sends { ready.min(self.may_be_sent()) } else { 0 };
+        Work { reads: self.questions.left(self.rows.due), writes }
+    }
+
+    /// The run does not end before the first of these moments, nor after the second one, where there are such: when the
+    /// last of those can be sent it who were sent it before, and when its time is over.
+    pub fn bounds(&self, now: Moment) -> (Option<Moment>, Option<Moment>) {
+        let sends = self.mood.closed.is_none() && self.mood.halt.is_none();
+        (self.outbox.last_leaves(now).filter(|_| sends), self.policy.ends_at)
     }
 
     /// How far the run is, in rows.

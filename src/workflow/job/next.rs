@@ -129,7 +129,7 @@ impl Job<'_> {
     }
 
     /// To how many more people it may be sent, by the limits of the run and of the day.
-    fn may_be_sent(&self) -> u64 {
+    pub(super) fn may_be_sent(&self) -> u64 {
         let in_flight = u64::from(self.outbox.in_flight);
         let of_the_day = self.policy.daily_left.saturating_sub(self.outbox.counted + in_flight);
         let of_the_run = self.policy.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.outbox.sent + in_flight));

@@ -102,6 +102,24 @@ impl Outbox {
         self.wake().filter(|from| *from > now && self.ready.is_empty())
     }
 
+    /// How many requests it takes to send all that is ready.
+    pub(super) fn letters(&self) -> u64 {
+        let letters = self.ready.len() + self.ready_again.len().div_ceil(self.batch.max(1));
+        u64::try_from(letters).unwrap_or(u64::MAX)
+    }
+
+    /// When the last request can leave that sends it once more, where there is one.
+    pub(super) fn last_leaves(&self, now: Moment) -> Option<Moment> {
+        let (most, window) = self.again_at_most?;
+        let letters = u32::try_from(self.ready_again.len().div_ceil(self.batch.max(1))).unwrap_or(u32::MAX);
+        let last = letters.checked_sub(1)?;
+        let recent = self.again_left.iter().filter(|left| **left + window > now).count();
+        let free = most.saturating_sub(u32::try_from(recent).unwrap_or(u32::MAX));
+        let Some(later) = last.checked_sub(free) else { return Some(now) };
+        let from = self.again_from().map_or(now + window, |from| from.max(now));
+        Some(from + window.saturating_mul(later / most.max(1)))
+    }
+
     /// The rows of the next request, at most so many, and whether they are sent it once more.
     pub(super) fn take(&mut self, now: Moment, at_most: u64, all_known: bool) -> Option<(Vec<u32>, bool)> {
         let (rows, again) = if let Some((row, _)) = self.ready.pop_front() {
@@ -164,6 +182,22 @@ mod tests {
         assert_eq!((outbox.waits_for_its_turn(at(899)), outbox.waits_for_its_turn(at(900))), (Some(at(900)), None));
         assert_eq!(outbox.take(at(900), 7, true).map(|(rows, _)| rows.len()), Some(7), "no more than may be sent");
         assert_eq!(outbox.wake(), Some(at(901)));
+    }
+
+    #[test]
+    fn it_is_known_when_the_last_second_mail_can_leave() {
+        let mut outbox = Outbox::new(100, Some((5, Duration::from_secs(900))));
+        assert_eq!((outbox.letters(), outbox.last_leaves(at(0))), (0, None));
+        for row in 0..1200 {
+            outbox.put(row, true, at(0));
+        }
+        assert_eq!((outbox.letters(), outbox.last_leaves(at(0))), (12, Some(at(1800))));
+        for letter in 0..5 {
+            outbox.take(at(letter), 1000, false).expect("a letter");
+        }
+        assert_eq!((outbox.letters(), outbox.last_leaves(at(5))), (7, Some(at(1800))));
+        outbox.take(at(900), 1000, false).expect("a letter");
+        assert_eq!((outbox.letters(), outbox.last_leaves(at(900))), (6, Some(at(1801))));
     }
 
     #[test]

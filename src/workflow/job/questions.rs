@@ -75,6 +75,12 @@ impl Questions {
         self.again.peek().map(|Reverse((at, _))| *at)
     }
 
+    /// How many are still to be asked, with so many users' statuses open.
+    pub(super) fn left(&self, open: u64) -> u64 {
+        let again = u64::try_from(self.again.len()).unwrap_or(u64::MAX);
+        self.links.unasked().saturating_add(again).saturating_add(self.survey.left(open))
+    }
+
     /// Whether nothing is left to be asked, other than rows.
     pub(super) fn is_done(&self) -> bool {
         self.again.is_empty() && !self.links.pending()

@@ -62,6 +62,10 @@ pub(super) struct Rows<'r> {
     pub(super) due: u64,
     /// Rows at [`Stage::Waiting`].
     pub(super) waiting: u64,
+    /// Rows at [`Stage::Asked`].
+    asked: u64,
+    /// Answers about rows so far: those after which the mail is due, and all of them.
+    answers: (u64, u64),
     carried: u64,
     newly_settled: Vec<u32>,
 }
@@ -95,6 +99,8 @@ impl<'r> Rows<'r> {
             tally: Tally::default(),
             due: u64::try_from(roster.len()).unwrap_or(u64::MAX),
             waiting: 0,
+            asked: 0,
+            answers: (0, 0),
             carried: 0,
             newly_settled: Vec::new(),
         };
@@ -122,6 +128,8 @@ impl<'r> Rows<'r> {
                 Decision::Due => {}
             }
         }
+        // What was decided before is no answer.
+        rows.answers = (0, 0);
         rows
     }
 
@@ -168,6 +176,20 @@ impl<'r> Rows<'r> {
         let left = std::mem::replace(&mut self.row_mut(row).stage, stage);
         self.due = self.due + u64::from(stage == Stage::Due) - u64::from(left == Stage::Due);
         self.waiting = self.waiting + u64::from(stage == Stage::Waiting) - u64::from(left == Stage::Waiting);
+        self.asked = self.asked + u64::from(stage == Stage::Asked) - u64::from(left == Stage::Asked);
+        if matches!(left, Stage::Due | Stage::Asked)
+            && matches!(stage, Stage::Ready | Stage::Waiting | Stage::Settled(_))
+        {
+            self.answers.0 += u64::from(stage == Stage::Ready);
+            self.answers.1 += 1;
+        }
+    }
+
+    /// To how many of those whose status is open the mail will be due, if they are as those before them.
+    pub(super) fn expected(&self) -> u64 {
+        let open = self.due + self.asked;
+        let (due, all) = self.answers;
+        open.saturating_mul(due).checked_div(all).unwrap_or(open)
     }
 
     /// The user of a row, once known.
