@@ -3,14 +3,14 @@
 
 mod leaders;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::leaders::Leaders;
 use crate::{
     attempt::{Held, LetGo, Mail, Subject},
-    display::as_f64,
+    display::{as_f64, count, moment},
     mail::needs,
     outcome::Outcome,
     pace::Rate,
@@ -38,6 +38,10 @@ pub struct Rows {
     /// Left as they are (`--only`).
     pub carried_over: u64,
 }
+
+/// A roster whose last message left longer ago than this, and which has nobody new, is an old one. Whoever runs the same
+/// list every day or week meets somebody new, or nobody for a while; a month's file comes a month later.
+const OLD: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A number that depends on the portal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
@@ -122,6 +126,8 @@ pub struct Plan {
     pub decisions: Vec<Decision>,
     /// The reasons of the decisions.
     pub notes: Notes,
+    /// The last of the acceptances that hold rows: when, and in which run.
+    pub last_sent: Option<(Timestamp, Arc<str>)>,
     /// The rows that lead, by their user's id.
     pub by_user: Leaders,
     /// The rows that lead and have no id, by their address; all that lead, where the mail goes to addresses.
@@ -184,7 +190,7 @@ impl Plan {
         let by_address = needs(mail).by_address;
         let by_user = if by_address { Leaders::default() } else { leaders(rows, &decisions, by_user) };
         let by_email = leaders(rows, &decisions, |row| by_email(mail, row));
-        let mut notes = Notes::new(mail);
+        let (mut notes, mut last_sent) = (Notes::new(mail), None);
         {
             let asked = if by_address { &by_email } else { &by_user };
             let subject = |row: u32| {
@@ -199,11 +205,40 @@ impl Plan {
                 }
                 let slot = asked.get(place).and_then(|row| decisions.get_mut(row as usize));
                 let Some(slot) = slot else { return };
+                if let Held::Sent { at, run } = &held
+                    && last_sent.as_ref().is_none_or(|(last, _)| last < at)
+                {
+                    last_sent = Some((*at, Arc::clone(run)));
+                }
                 let (outcome, note) = left_by(mail, held, &mut notes);
                 *slot = Decision::Held { outcome, note };
             })?;
         }
-        Ok(Self { mail, decisions, notes, by_user, by_email })
+        Ok(Self { mail, decisions, notes, last_sent, by_user, by_email })
+    }
+
+    /// What is said of a roster that brings nobody new, and has not for long: perhaps it is last month's.
+    pub fn old(&self, now: Timestamp) -> Option<String> {
+        let (last, run) = self.last_sent.as_ref().filter(|(last, _)| now.duration_since(*last) > OLD)?;
+        let (mut people, mut unusable) = (0, false);
+        for decision in &self.decisions {
+            match decision {
+                Decision::Held { outcome: Outcome::AlreadySent, .. } => people += 1,
+                Decision::Invalid => unusable = true,
+                Decision::Duplicate { .. } => {}
+                Decision::Held { .. } | Decision::Carried | Decision::Due => return None,
+            }
+        }
+        let whose = if unusable { " whose row can be used" } else { " in this roster" };
+        let done = match self.mail {
+            Mail::Congratulation => "congratulated",
+            Mail::Invitation => "invited",
+        };
+        Some(format!(
+            "everybody{whose} ({}) was {done} already, the last on {} by run {run}: is this an old file, last month's say?",
+            count(people, "person").replace("persons", "people"),
+            moment(*last)
+        ))
     }
 
     /// The plan in figures, at these limits.
@@ -367,6 +402,37 @@ mod tests {
         assert_eq!(plan.requests.statuses, Between { least: 1, most: 3 });
         assert_eq!(plan.requests.total, Between { least: 3, most: 7 });
         assert_eq!(plan.windows, 0);
+    }
+
+    #[test]
+    fn a_roster_that_brings_nobody_new_for_long_is_told() {
+        let old = |rows: &[Row], held: &[(u8, Option<i64>)], days: i64| {
+            let tell = |subjects: &mut dyn Iterator<Item = Subject>, found: &mut dyn FnMut(usize, Held)| {
+                for (place, subject) in subjects.enumerate() {
+                    let run: Arc<str> = format!("r{}", subject[0]).into();
+                    let Some((_, day)) = held.iter().find(|(number, _)| [*number; 16] == subject) else { continue };
+                    let at = |day: &i64| Timestamp::from_second(day * 86_400).expect("a time");
+                    let unknown = Held::Unknown { at: Timestamp::UNIX_EPOCH, run: Arc::clone(&run), why: String::new() };
+                    found(place, day.as_ref().map_or(unknown, |day| Held::Sent { at: at(day), run }));
+                }
+                Ok::<_, Infallible>(())
+            };
+            let plan = Plan::decide(Mail::Congratulation, rows, |_| false, LetGo::default(), tell).expect("infallible");
+            plan.old(Timestamp::from_second(days * 86_400).expect("a time"))
+        };
+        let rows = [row(1, RowState::Valid), row(2, RowState::Valid), row(2, RowState::Duplicate { of: 2 })];
+        let both = [(1, Some(3)), (2, Some(1))];
+        let told = "everybody in this roster (2 people) was congratulated already, the last on 1970-01-04 00:00:00 UTC by \
+                    run r1: is this an old file, last month's say?";
+        assert_eq!(old(&rows, &both, 11).as_deref(), Some(told));
+        // Not after a week, and not where anybody is due, or may have had it.
+        assert_eq!(old(&rows, &both, 10), None);
+        assert_eq!(old(&rows, &both[..1], 99), None);
+        assert_eq!(old(&rows, &[(1, Some(3)), (2, None)], 99), None);
+        assert_eq!(old(&[], &[], 99), None);
+        let with_unusable = [row(1, RowState::Valid), row(2, RowState::Invalid)];
+        let told = old(&with_unusable, &both, 99).expect("told");
+        assert!(told.starts_with("everybody whose row can be used (1 person) was"), "{told}");
     }
 
     #[test]

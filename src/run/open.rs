@@ -127,6 +127,7 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
     let used = ledger.used(Some(account), Duration::ZERO)?;
     let budget = budget(settings, &used);
     let plan = decide(settings, &roster, Some(&ledger), &origin)?;
+    say_old(&plan, &budget, telling);
     let forecast = plan.forecast(roster.rows(), &budget);
     refuse_too_many(settings, &forecast)?;
     Ok(Opened {
@@ -170,6 +171,7 @@ pub fn foresee(
     };
     let budget = Budget { portal_users, ..budget(settings, &used) };
     let plan = decide(settings, &roster, ledger.as_ref(), &origin.unwrap_or_else(Origin::of_sandbox))?;
+    say_old(&plan, &budget, telling);
     let forecast = plan.forecast(roster.rows(), &budget);
     refuse_too_many(settings, &forecast)?;
     Ok(Foreseen { roster, forecast, budget, knows_ledger: ledger.is_some(), knows_account: account.is_some() })
@@ -220,6 +222,13 @@ fn decide(
         Some(ledger) => ledger.held(settings.mail, subjects, found),
         None => Ok(()),
     })?)
+}
+
+/// Somebody may have taken the wrong file; then nothing is sent, and whoever is new waits for a mail in vain.
+fn say_old(plan: &Plan, budget: &Budget, telling: &mut Telling<'_>) {
+    if let Some(old) = plan.old(budget.now) {
+        (telling.say)(&format!("warning: {old}"));
+    }
 }
 
 /// A guard for where nobody is asked: a roster that grew overnight is looked at first.

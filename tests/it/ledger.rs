@@ -374,6 +374,33 @@ fn at_a_clean_end_everything_is_in_the_one_file() {
     assert_eq!(runs.lines().count(), 5, "{runs}");
 }
 
+#[test]
+fn a_roster_that_brings_nobody_new_for_long_is_told() {
+    let bench = Bench::new();
+    let users = active(2);
+    bench.roster(&users);
+    let portal = portal(&users);
+    let run = || bench.run(&portal, &["--ledger", "l.db"]).with(0).said();
+    let plan = || bench.onboard(&["plan", "users.csv", "--portal", &portal.origin(), "--ledger", "l.db"]).with(0).said();
+    run();
+    for said in [run(), plan()] {
+        assert!(!said.contains("an old file"), "{said}");
+    }
+    // A month goes by.
+    let ledger = rusqlite::Connection::open(bench.path("l.db")).expect("opened");
+    ledger
+        .execute("UPDATE attempt SET began_at = began_at - 2592000000, ended_at = ended_at - 2592000000", [])
+        .expect("changed");
+    drop(ledger);
+    let told = "warning: everybody in this roster (2 people) was congratulated already, the last on ";
+    for said in [run(), plan()] {
+        assert!(said.contains(told) && said.contains("is this an old file, last month's say?"), "{said}");
+    }
+    bench.roster(&active(3));
+    let said = plan();
+    assert!(!said.contains("an old file"), "{said}");
+}
+
 #[cfg(unix)]
 #[test]
 fn ledger_and_results_are_their_owners_alone() {

@@ -86,7 +86,7 @@ impl<'r> Rows<'r> {
             own_key: false,
             again: false,
         };
-        let Plan { mail, decisions, notes, by_user, by_email } = plan;
+        let Plan { mail, decisions, notes, by_user, by_email, .. } = plan;
         let mut rows = Self {
             roster,
             mail,
