@@ -135,6 +135,20 @@ pub enum Command {
     Man(ManArgs),
 }
 
+impl Command {
+    /// How the roster is read, where the command takes one.
+    fn reading_mut(&mut self) -> Option<&mut ReadingArgs> {
+        match self {
+            Self::Run(args) => Some(&mut args.reading),
+            Self::Plan(args) => Some(&mut args.reading),
+            Self::Check(args) => Some(&mut args.reading),
+            Self::Sandbox(args) => Some(&mut args.reading),
+            Self::Invite(args) => Some(&mut args.reading),
+            _ => None,
+        }
+    }
+}
+
 /// `onboard report`.
 #[derive(Debug, Clone, Args)]
 pub struct ReportCommandArgs {
@@ -295,9 +309,13 @@ pub struct ReadingArgs {
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub sheet: Option<String>,
     /// Which column is user_id, email, employee_type, key or name (repeatable): user_id=Personal-Nr
+    ///
+    /// What is typed replaces what the settings file says of the same one; the others stay
     #[arg(long = "map", value_name = "ROLE=COLUMN")]
     pub columns: Vec<Mapped>,
     /// Which employee type a word of the roster stands for (repeatable): Mitarbeiter=User
+    ///
+    /// What is typed replaces what the settings file says of the same word; the others stay
     #[arg(long = "map-type", value_name = "WORD=TYPE")]
     pub types: Vec<MappedType>,
     /// The employee type of everybody, where the roster has no such column
@@ -306,6 +324,13 @@ pub struct ReadingArgs {
 }
 
 impl ReadingArgs {
+    /// Takes in what a settings file says of columns and words of which nothing was typed.
+    fn take_in(&mut self, columns: Vec<Mapped>, types: Vec<MappedType>) {
+        let mut reading = self.reading();
+        reading.take_in(columns, types);
+        (self.columns, self.types) = (reading.columns, reading.types);
+    }
+
     /// How a roster is read.
     pub fn reading(&self) -> Reading {
         Reading {

@@ -209,8 +209,31 @@ pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::E
     {
         return Ok(Err(SettingsError::EverybodyAdmin(path.clone())));
     }
-    let cli = Cli::from_arg_matches(&matches)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    if let (Some(file), Some(reading)) = (&file, cli.command.reading_mut()) {
+        // Where nothing was typed these are the defaults already, and nothing is taken in.
+        let columns = values_in(file, "map", &mut command)?;
+        let types = values_in(file, "map-type", &mut command)?;
+        reading.take_in(columns, types);
+    }
     Ok(Ok(Parsed { words: args.to_vec(), cli, settings }))
+}
+
+/// What a settings file says of a setting, whatever was typed.
+fn values_in<T: std::str::FromStr<Err = String>>(
+    file: &File,
+    name: &str,
+    command: &mut clap::Command,
+) -> Result<Vec<T>, clap::Error> {
+    let texts = file.values.iter().filter(|(other, _)| other == name).flat_map(|(_, texts)| texts);
+    texts
+        .map(|text| {
+            text.parse().map_err(|why: String| {
+                let what = format!("invalid value '{}' for '--{name}': {why}", Shown(text));
+                command.error(clap::error::ErrorKind::ValueValidation, what)
+            })
+        })
+        .collect()
 }
 
 /// Whether what was typed asks for a run of a mail, also where the rest of it cannot be used.
@@ -299,9 +322,14 @@ pub fn read_settings(text: &str, path: &Path, profile: Option<&str>) -> Result<V
         };
         for (key, value) in table {
             let key = if key == "url" { "portal".to_owned() } else { key };
-            let pairs = values_of(path, &key, value)?;
-            values.retain(|(other, _)| pairs.iter().all(|(name, _)| other != name));
-            values.extend(pairs);
+            for (name, texts) in values_of(path, &key, value)? {
+                let below = values.iter().find(|(other, _)| *other == name).map(|(_, texts)| texts.clone());
+                values.retain(|(other, _)| *other != name);
+                let kept =
+                    below.into_iter().flatten().filter(|text| !texts.iter().any(|other| is_of_one(&name, text, other)));
+                let kept: Vec<String> = kept.collect();
+                values.push((name, texts.into_iter().chain(kept).collect()));
+            }
         }
     }
     Ok(values)
@@ -336,6 +364,21 @@ fn values_of(path: &Path, key: &str, value: toml::Value) -> Result<Values, Setti
     }
     let both = [("map", columns), ("map-type", types)];
     Ok(both.into_iter().filter(|(_, texts)| !texts.is_empty()).map(|(name, texts)| (name.to_owned(), texts)).collect())
+}
+
+/// Whether a value replaces another one of the same setting. Of columns and words each is a setting of its own.
+fn is_of_one(name: &str, one: &str, other: &str) -> bool {
+    match name {
+        "map" => {
+            let role = |text: &str| text.split('=').next().and_then(|role| role.parse::<Role>().ok());
+            role(one) == role(other)
+        }
+        "map-type" => {
+            let word = |text: &str| text.rsplit_once('=').map(|(word, _)| word.trim().to_lowercase());
+            word(one) == word(other)
+        }
+        _ => true,
+    }
 }
 
 fn one_value(path: &Path, key: &str, value: toml::Value) -> Result<(String, Vec<String>), SettingsError> {

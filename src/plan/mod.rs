@@ -412,7 +412,8 @@ mod tests {
                     let run: Arc<str> = format!("r{}", subject[0]).into();
                     let Some((_, day)) = held.iter().find(|(number, _)| [*number; 16] == subject) else { continue };
                     let at = |day: &i64| Timestamp::from_second(day * 86_400).expect("a time");
-                    let unknown = Held::Unknown { at: Timestamp::UNIX_EPOCH, run: Arc::clone(&run), why: String::new() };
+                    let unknown =
+                        Held::Unknown { at: Timestamp::UNIX_EPOCH, run: Arc::clone(&run), why: String::new() };
                     found(place, day.as_ref().map_or(unknown, |day| Held::Sent { at: at(day), run }));
                 }
                 Ok::<_, Infallible>(())

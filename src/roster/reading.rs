@@ -142,6 +142,19 @@ impl Reading {
         self.types.iter().find(|mapped| mapped.word.to_lowercase() == word).map(|mapped| mapped.employee_type)
     }
 
+    /// Takes in what is said elsewhere with less weight: a column for each role and a type for each word of which nothing
+    /// is said here.
+    pub fn take_in(&mut self, columns: Vec<Mapped>, types: Vec<MappedType>) {
+        let (said, words) = (self.columns.clone(), self.types.clone());
+        let is_open = |other: &Mapped| {
+            // A column that was said to be one thing is not another as well.
+            said.iter().all(|one| one.role != other.role && plain(&one.column) != plain(&other.column))
+        };
+        self.columns.extend(columns.into_iter().filter(is_open));
+        let is_new = |other: &MappedType| words.iter().all(|one| one.word.to_lowercase() != other.word.to_lowercase());
+        self.types.extend(types.into_iter().filter(is_new));
+    }
+
     /// What in it contradicts itself.
     pub(super) fn contradiction(&self) -> Option<String> {
         for (place, one) in self.columns.iter().enumerate() {
@@ -197,6 +210,21 @@ mod tests {
         for wrong in ["Mitarbeiter", "Mitarbeiter=2", "=User", "Guest=User", "Mitarbeiter=Mitarbeiter"] {
             assert!(types(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_has_less_weight_is_for_what_nothing_is_said_of() {
+        let columns = |maps: &[&str]| maps.iter().map(|map| map.parse().expect("a column")).collect::<Vec<Mapped>>();
+        let types = |maps: &[&str]| maps.iter().map(|map| map.parse().expect("a type")).collect::<Vec<MappedType>>();
+        let mut reading = Reading {
+            columns: columns(&["email=Mail", "name=Wer"]),
+            types: types(&["Extern=Guest"]),
+            ..Reading::default()
+        };
+        reading.take_in(columns(&["email=Post", "type=Rolle", "key=wer"]), types(&["extern=User", "Chef=RoomAdmin"]));
+        assert_eq!(reading.columns, columns(&["email=Mail", "name=Wer", "type=Rolle"]));
+        assert_eq!(reading.types, types(&["Extern=Guest", "Chef=RoomAdmin"]));
+        assert_eq!(reading.contradiction(), None);
     }
 
     #[test]

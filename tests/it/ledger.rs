@@ -381,7 +381,8 @@ fn a_roster_that_brings_nobody_new_for_long_is_told() {
     bench.roster(&users);
     let portal = portal(&users);
     let run = || bench.run(&portal, &["--ledger", "l.db"]).with(0).said();
-    let plan = || bench.onboard(&["plan", "users.csv", "--portal", &portal.origin(), "--ledger", "l.db"]).with(0).said();
+    let plan =
+        || bench.onboard(&["plan", "users.csv", "--portal", &portal.origin(), "--ledger", "l.db"]).with(0).said();
     run();
     for said in [run(), plan()] {
         assert!(!said.contains("an old file"), "{said}");

@@ -265,6 +265,37 @@ fn columns_and_words_of_hr_are_taken_as_somebody_says() {
 }
 
 #[test]
+fn what_is_typed_of_one_column_or_word_leaves_the_settings_of_the_others() {
+    let bench = Bench::new();
+    bench.write("hr.csv", "Mail;Privat;Rolle\nada@example.com;ada@example.org;Chef\nbo@example.com;;Extern\n");
+    bench.write(
+        "onboard.toml",
+        "[map]\nemail = \"Mail\"\nemployee_type = \"Rolle\"\n[map.type]\nChef = \"RoomAdmin\"\nExtern = \"Guest\"\n\
+         [portal.b]\nurl = \"https://b.example\"\n[portal.b.map]\nemail = \"Privat\"\n[portal.b.map.type]\nchef = \"User\"\n",
+    );
+    let fixed = |options: &[&str]| {
+        bench.onboard(&[&["check", "hr.csv", "--fix", "out.csv"], options].concat());
+        let rows = bench.read("out.csv");
+        let _ = std::fs::remove_file(bench.path("out.csv"));
+        rows
+    };
+    assert_eq!(fixed(&[]), "Mail;Privat;Rolle\nada@example.com;ada@example.org;RoomAdmin\nbo@example.com;;Guest\n");
+    let rows = fixed(&["--map-type", "CHEF=User"]);
+    assert!(rows.contains(";User\n") && rows.contains(";Guest\n"), "{rows}");
+    // Bo has no private address: the typed column is the one, and the other settings stay.
+    for options in [&["--map", "email=Privat"][..], &["--profile", "b"]] {
+        let rows = fixed(options);
+        assert!(rows.contains("bo@example.com;;Guest\n") && rows.contains("Privat: the cell is empty"), "{rows}");
+    }
+    let rows = fixed(&["--profile", "b"]);
+    assert!(rows.contains("ada@example.org;User\n"), "{rows}");
+    // What is wrong in the settings is told whatever is typed.
+    bench.write("onboard.toml", "map = [\"mail=Mail\"]\n");
+    let ended = bench.onboard(&["check", "hr.csv", "--map", "email=Mail", "--map", "type=Rolle"]).with(2);
+    assert!(ended.said().contains("`mail` is none of user_id"), "{}", ended.err);
+}
+
+#[test]
 fn one_type_for_everybody_is_for_rosters_that_have_none() {
     let bench = Bench::new();
     bench.write("users.csv", format!("user_id,name\n{ADA},Ada\n"));
