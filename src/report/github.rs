@@ -31,12 +31,14 @@ pub struct BadRows {
     example: u64,
     /// The line of the first of them.
     line: Option<u64>,
+    /// Where the first of them is in a workbook, as Excel has it.
+    cell: Option<String>,
 }
 
 impl From<&BadRows> for Attention {
     fn from(group: &BadRows) -> Self {
         let BadRows { outcome, code, rows, example, .. } = *group;
-        Self { outcome, reason: group.reason.clone(), code, rows, example, again: true }
+        Self { outcome, reason: group.reason.clone(), code, rows, example, cell: group.cell.clone(), again: true }
     }
 }
 
@@ -66,6 +68,7 @@ pub fn bad_rows(summary: &Summary, roster: &Roster, settled: impl Fn(usize) -> b
                     rows: 1,
                     example: row,
                     line: Some(problem.at.unwrap_or(record.line)),
+                    cell: roster.in_sheet(record.line, problem.column),
                 });
             }
         }
@@ -79,6 +82,7 @@ pub fn bad_rows(summary: &Summary, roster: &Roster, settled: impl Fn(usize) -> b
             rows: group.rows,
             example: group.example,
             line: lines.get(&group.example).copied(),
+            cell: group.cell.clone(),
         })
         .chain(invalid.into_values())
         .collect();
@@ -116,7 +120,7 @@ pub fn markdown(summary: &Summary) -> String {
                 "| {} | {} | {} | {reason} |",
                 word(summary.mail, group.outcome),
                 group.rows,
-                group.example
+                plain(&group.such_as())
             );
         }
     }
@@ -146,9 +150,12 @@ pub fn annotations(summary: &Summary, groups: &[BadRows], file: Option<&str>, fa
         if let Some(line) = group.line.filter(|_| file.is_some()) {
             let _infallible = write!(place, "line={line},");
         }
-        let first = match group.line {
-            Some(line) if group.rows > 1 => format!(", the first on line {line}"),
-            _ => String::new(),
+        let first = match (group.line, &group.cell) {
+            (_, Some(cell)) if group.rows > 1 => format!(", the first at {cell}"),
+            // A workbook has no lines that could be shown beside it.
+            (_, Some(cell)) => format!(" at {cell}"),
+            (Some(line), None) if group.rows > 1 => format!(", the first on line {line}"),
+            (_, None) => String::new(),
         };
         let what = format!(
             "{} {}{first}: {}{}",
@@ -320,6 +327,7 @@ mod tests {
                 rows,
                 example: 1,
                 line: None,
+                cell: None,
             };
             (1..=many as u64).rev().map(group).collect::<Vec<_>>()
         };

@@ -115,6 +115,9 @@ pub struct Alike {
     pub rows: u64,
     /// One of them, from 1.
     pub example_row: u64,
+    /// Where that one is in a workbook, as Excel has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example_at: Option<String>,
 }
 
 impl ByClass {
@@ -166,6 +169,7 @@ impl From<&Summary> for SummaryJson {
                     code: group.code.map(Code::as_str),
                     rows: group.rows,
                     example_row: group.example,
+                    example_at: group.cell.clone(),
                 })
                 .collect(),
             go_on: summary.go_on.clone(),

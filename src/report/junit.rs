@@ -26,7 +26,8 @@ pub fn junit(summary: &Summary, fail_on: &[Outcome]) -> String {
                 cases,
                 "    <testcase classname=\"onboard\" name=\"{} rows {word}: {reason}\">\n      <failure \
                  type=\"{kind}\" message=\"{reason}\">such as row {}</failure>\n    </testcase>",
-                group.rows, group.example
+                group.rows,
+                escaped(&group.such_as())
             );
         }
     }

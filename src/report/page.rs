@@ -222,7 +222,7 @@ fn attention(mail: Mail, groups: &[Attention]) -> Markup {
                         tbody {
                             @for group in groups.iter().take(200) {
                                 tr class=(group.outcome.as_str()) {
-                                    td.n { (Grouped(group.rows)) } td.outcome { (word(mail, group.outcome)) } td.n { (group.example) } td.why { (Shown(&group.reason)) }
+                                    td.n { (Grouped(group.rows)) } td.outcome { (word(mail, group.outcome)) } td.n { (group.such_as()) } td.why { (Shown(&group.reason)) }
                                 }
                             }
                         }
@@ -282,6 +282,7 @@ mod tests {
             code: None,
             rows: 1,
             example: 1,
+            cell: None,
             again: true,
         };
         let about = About {

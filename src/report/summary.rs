@@ -31,8 +31,17 @@ pub struct Attention {
     pub rows: u64,
     /// One of them, from 1.
     pub example: u64,
+    /// Where that one is in a workbook, as Excel has it.
+    pub cell: Option<String>,
     /// Whether running again may help.
     pub again: bool,
+}
+
+impl Attention {
+    /// The row that is named: its number among the rows of the roster, and where Excel has it.
+    pub fn such_as(&self) -> String {
+        self.cell.as_ref().map_or_else(|| self.example.to_string(), |cell| format!("{} ({cell})", self.example))
+    }
 }
 
 /// What rows have in common that are told together.
@@ -56,6 +65,7 @@ impl Reasons {
             code,
             rows,
             example,
+            cell: None,
             again,
         };
         let mut groups: Vec<Attention> = self.0.into_iter().map(group).collect();
@@ -190,7 +200,7 @@ impl Summary {
                 "  {} {}, such as row {}: {}",
                 rows,
                 mail::word(self.mail, group.outcome),
-                group.example,
+                group.such_as(),
                 group.reason
             );
             text.push_str(&wrapped(&head, width, "    "));

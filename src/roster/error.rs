@@ -65,7 +65,7 @@ pub enum RosterError {
         source: io::Error,
     },
     /// It is no text.
-    #[error("the roster {name} is no CSV text: it is {what}")]
+    #[error("{name} is neither CSV text nor an .xlsx workbook: it is {what}")]
     NotText {
         /// Its name.
         name: String,
@@ -114,9 +114,11 @@ pub enum RosterError {
     },
     /// The header stands further down.
     #[error(
-        "the first line of the roster is no header; the header seems to be on {place}: remove what stands above it"
+        "the first {first} of the roster is no header; the header seems to be on {place}: remove what stands above it"
     )]
     HeaderBelow {
+        /// What the roster has: lines, or rows.
+        first: &'static str,
         /// Its physical line, from 1, or its row.
         place: String,
     },

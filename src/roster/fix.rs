@@ -7,9 +7,11 @@
 use std::{borrow::Cow, io};
 
 use super::{
-    Roster, RosterError, RowState, address,
+    Columns, Record, Roster, RosterError, RowState, address,
     reading::Reading,
-    text::{shown_by_formula, trimmed, unbroken, unquoted, visible},
+    row::{beyond, is_no_text},
+    sheet_cell::Kind,
+    text::{is_blank, shown_by_formula, trimmed, unbroken, unquoted, visible},
 };
 use crate::{
     display::Shown,
@@ -96,11 +98,13 @@ fn mended(roster: &Roster, reading: &Reading, changes: &mut Vec<Change>) -> Resu
         }
         let is_sound = record.spanning.is_empty() && record.trailing.is_none();
         let mut cells: Vec<(Cow<'_, str>, Option<usize>)> = Vec::with_capacity(record.len());
-        for (column, cell) in record.cells().enumerate() {
-            let is_no_text = record.kinds.iter().any(|(place, _)| *place == column);
+        for column in kept(record, columns) {
+            let cell = record.cell(column);
+            let kind = record.kinds.iter().find(|(place, _)| *place == column).map(|(_, kind)| *kind);
             let is_needed = needed.contains(&Some(column));
-            let is_text = is_sound && is_needed && !is_no_text && !record.reread.contains(&column);
-            let mended = if !is_text {
+            let is_read = is_needed || columns.key == Some(column);
+            let is_no_text = (is_read && is_no_text(record, column, columns)) || record.reread.contains(&column);
+            let mended = if !is_sound || !is_needed || is_no_text {
                 None
             } else if columns.user_id == Some(column) {
                 user_id(cell)
@@ -117,17 +121,25 @@ fn mended(roster: &Roster, reading: &Reading, changes: &mut Vec<Change>) -> Resu
                     after: after.clone(),
                 });
                 cells.push((after.into(), None));
-            } else if is_needed && (is_no_text || record.reread.contains(&column)) && usable(cell) {
+            } else if is_read && is_no_text && (usable(cell) || columns.key == Some(column)) {
                 // What was no text in a sheet, or bytes of no encoding, must not become a value by being copied: no
-                // id, address or type holds this character.
+                // id, address, type or key holds this character.
                 cells.push((format!("\u{fffd}{cell}").into(), None));
-            } else if is_sheet && !is_no_text && columns.key != Some(column) {
+            } else if kind == Some(Kind::Formula) || (is_read && is_no_text && is_blank(cell)) {
+                // Nor must it become an empty cell, which would say that there is nothing.
+                cells.push((if kind.is_some() { FORMULA } else { MERGED }.into(), None));
+            } else if is_sheet && kind.is_none() && columns.key != Some(column) {
                 // A text of a sheet must not become a formula by being copied.
                 cells.push((neutralise(cell), None));
             } else {
                 let from = record.trailing.filter(|quote| quote.column == column).map(|_| record.trailing_from);
                 cells.push((cell.into(), from));
             }
+        }
+        let is_own = |place: usize| copied.own == Some(place);
+        if cells.iter().enumerate().all(|(place, (cell, _))| is_own(place) || is_blank(cell)) {
+            // Only our own remark of an earlier time stands there.
+            return Ok(());
         }
         let row = copied.record(cells.into_iter());
         copied.rows.push(row);
@@ -141,6 +153,20 @@ fn mended(roster: &Roster, reading: &Reading, changes: &mut Vec<Change>) -> Resu
             Shown(&columns.place(line, None))
         ))),
     }
+}
+
+/// What a copy has in place of a formula without a value, and of a cell that is merged with another one. Both are read as
+/// the error of a spreadsheet, which they are.
+const FORMULA: &str = "#FORMULA?";
+const MERGED: &str = "#MERGED?";
+
+/// The columns of a row that are copied: of a sheet not what stands beside the table, unless it is all that there is.
+fn kept(record: &Record, columns: &Columns) -> impl Iterator<Item = usize> {
+    let expected = columns.names.len();
+    let is_sheet = columns.sheet.is_some();
+    let beside = beyond(record, columns).filter(|_| record.cells().take(expected).all(is_blank));
+    let most = if is_sheet { expected } else { record.len() };
+    (0..most.min(record.len())).chain(beside)
 }
 
 /// Whether somebody would take a cell for what it is not.

@@ -98,6 +98,8 @@ pub struct Roster {
     two_types: Vec<TwoTypes>,
     two_types_count: u64,
     warnings: Vec<String>,
+    /// Rows of a sheet with something beyond the header, how many they are and where the first has it.
+    beyond: Option<(u64, String)>,
     /// The line of the last row, where the text ends in it; and whether cells are missing there.
     cut: Option<(u64, bool)>,
 }
@@ -168,6 +170,7 @@ impl Roster {
                         two_types: Vec::new(),
                         two_types_count: 0,
                         warnings: Vec::new(),
+                        beyond: None,
                         cut: None,
                     };
                     roster.read_rows(&mut records, &mut record)?;
@@ -183,11 +186,11 @@ impl Roster {
         if matches!(refused, RosterError::MissingColumn { .. })
             && let Some(line) = header_below(&spool, reading)?
         {
-            let place = match &sheet {
-                Some(sheet) => format!("row {line} of the sheet {}", Shown(sheet)),
-                None => format!("line {line}"),
+            let (first, place) = match &sheet {
+                Some(sheet) => ("row", format!("row {line} of the sheet {}", Shown(sheet))),
+                None => ("line", format!("line {line}")),
             };
-            return Err(RosterError::HeaderBelow { place });
+            return Err(RosterError::HeaderBelow { first, place });
         }
         if let RosterError::MissingColumn { missing, hints, also, .. } = &mut refused {
             let delimiter = separators.candidates.first().copied().unwrap_or(b',');
@@ -214,7 +217,13 @@ impl Roster {
             let previous = self.columns.outcome.and_then(|column| record.cell(column).parse().ok());
             let blank = Row { user: None, email: None, employee_type: None, state: RowState::Invalid, previous };
             let parsed = row::parse(record, &self.columns).ok();
-            if let (None, Some(column)) = (&parsed, self.columns.employee_type) {
+            if let Some(beyond) = row::beyond(record, &self.columns) {
+                let place = || (0, self.columns.place(record.line, Some(beyond)));
+                self.beyond.get_or_insert_with(place).0 += 1;
+            }
+            if let (None, Some(column)) = (&parsed, self.columns.employee_type)
+                && !row::is_no_text(record, column, &self.columns)
+            {
                 self.unmapped.note(record.cell(column), &self.columns.reading);
             }
             if let Some(keys) = &mut keys {
@@ -373,6 +382,17 @@ impl Roster {
                  whole before anything is done with it"
             ));
         }
+        if let Some((rows, first)) = &self.beyond {
+            said.push(format!(
+                "{} beyond the last column of the header, the first at {}: it is not read and not carried into the results; \
+                 where it matters, give its column a name",
+                match rows {
+                    1 => "1 row has something".to_owned(),
+                    more => format!("{} have something", count(*more, "row")),
+                },
+                Shown(first)
+            ));
+        }
         said.extend(self.unmapped.told());
         said.extend(remarks::not_acted_upon(&self.columns, &self.portals));
         said.extend(remarks::two_types(&self.lines_of_two_types()?, self.two_types_count, &self.columns));
@@ -410,9 +430,14 @@ impl Roster {
         self.spool.has_bom || self.spool.sheet.is_some()
     }
 
-    /// The sheet of a workbook, and its rows that are used, the first and the last, as Excel counts.
+    /// The name of the sheet, of a workbook.
     pub fn sheet(&self) -> Option<&str> {
         self.spool.sheet.as_ref().map(|sheet| sheet.name.as_str())
+    }
+
+    /// Where a row or a cell is in a workbook, as Excel has it, safe to show; a text has lines instead.
+    pub fn in_sheet(&self, row: u64, column: Option<usize>) -> Option<String> {
+        self.columns.sheet.as_ref().map(|_sheet| Shown(&self.columns.place(row, column)).to_string())
     }
 
     /// Whether its bytes are UTF-8 without a mark: what else it was, a spreadsheet must be told by a mark.

@@ -8,7 +8,7 @@ use super::{
     records::{Quote, Record},
     sheet_cell::{Kind, letters},
     swallowed,
-    text::{MAX_CELL, is_rounded, shown_by_formula, spreadsheets_doing, trimmed, unquoted, visible},
+    text::{MAX_CELL, is_blank, is_rounded, shown_by_formula, spreadsheets_doing, trimmed, unquoted, visible},
 };
 use crate::{
     display::{Shown, is_plain},
@@ -93,7 +93,13 @@ pub(super) fn parse(record: &Record, columns: &Columns) -> Result<Parsed, Proble
         return Err(problem);
     }
     let expected = columns.names.len();
-    if record.cells().skip(expected).any(|cell| !trimmed(cell).is_empty()) {
+    if columns.sheet.is_some() {
+        // In a sheet nothing is moved by a cell too many: it stands beside the table.
+        if let Some(beyond) = beyond(record, columns).filter(|_| record.cells().take(expected).all(is_blank)) {
+            let what = format!("the row has nothing below the header, but something in column {}", letters(beyond));
+            return Err(Problem::row(what, Some("empty that cell, or fill the row in".into())));
+        }
+    } else if record.cells().skip(expected).any(|cell| !trimmed(cell).is_empty()) {
         let what = format!("the row has {} cells, the header {expected}", record.len());
         return Err(Problem::row(what, Some("does a cell with a separator lack its quotes?".into())));
     }
@@ -158,6 +164,18 @@ fn too_large(record: &Record) -> Problem {
     Problem::row(what, Some(format!("close the quote where its cell ends, or double it if it is meant; {most}")))
 }
 
+/// The first column beyond the header in which a row of a sheet has something.
+pub(super) fn beyond(record: &Record, columns: &Columns) -> Option<usize> {
+    let expected = columns.names.len();
+    columns.sheet.as_ref()?;
+    (expected..record.len()).find(|column| !is_blank(record.cell(*column)))
+}
+
+/// Whether a cell of a sheet is no text of its own: then nobody may be told by it.
+pub(super) fn is_no_text(record: &Record, column: usize, columns: &Columns) -> bool {
+    columns.sheet.is_some() && no_text(record, column, columns).is_some()
+}
+
 /// A cell of a sheet in which there is no text, but what a spreadsheet has made of it.
 fn no_text(record: &Record, column: usize, columns: &Columns) -> Option<Problem> {
     let is_key = columns.key == Some(column);
@@ -165,8 +183,14 @@ fn no_text(record: &Record, column: usize, columns: &Columns) -> Option<Problem>
     let again = "format the column as text, then put the value in again";
     let Some((_, kind)) = record.kinds.iter().find(|(place, _)| *place == column) else {
         let (_, merged) = columns.merged.iter().find(|(place, _)| *place == column)?;
-        let (row, first) = merged.first(record.line, column).filter(|_| trimmed(record.cell(column)).is_empty())?;
-        let what = format!("the cell is merged with {}{row}, which alone has the value", letters(first));
+        let [first, last] = merged.region(record.line, column)?;
+        let cell = |(row, column)| format!("{}{row}", letters(column));
+        // Whether the value of the first is meant for the others, only a person knows.
+        let what = if first == (record.line, column) {
+            format!("the cell is merged with those up to {}, so whose value it is cannot be told", cell(last))
+        } else {
+            format!("the cell is merged with {}, which alone has the value", cell(first))
+        };
         return Some(Problem::cell(column, what, Some("unmerge the cells and put the value into each".to_owned())));
     };
     let (what, help) = match kind {
@@ -305,7 +329,7 @@ fn key(cell: Cell<'_>) -> Result<Option<String>, Problem> {
     if text.len() > MAX_KEY {
         return Err(Problem::cell(column, format!("the key is longer than {MAX_KEY} bytes"), None));
     }
-    if !text.chars().all(is_plain) {
+    if !text.chars().all(|c| is_plain(c) && c != '\u{fffd}') {
         return Err(Problem::cell(column, "the key holds characters that cannot be printed", None));
     }
     Ok(Some(text.to_owned()))

@@ -76,15 +76,15 @@ impl Merged {
         columns.iter().map(|column| (*column, in_column(*column))).collect()
     }
 
-    /// The cell that has the value of this one, where it is another one; among regions of this one's column. Rows count
+    /// The first and the last cell of the region in which this one lies; among regions of this one's column. Rows count
     /// from 1.
-    pub(super) fn first(&self, row: u64, column: usize) -> Option<(u64, usize)> {
+    pub(super) fn region(&self, row: u64, column: usize) -> Option<[(u64, usize); 2]> {
         let row = u32::try_from(row.checked_sub(1)?).ok()?;
+        let column = u32::try_from(column).ok()?;
         let until = self.regions.partition_point(|region| region.0.0 <= row);
         let (first, last) = self.regions.get(until.checked_sub(1)?)?;
-        let here = (row, u32::try_from(column).ok()?);
-        let holds = row <= last.0 && here != *first;
-        holds.then(|| (u64::from(first.0) + 1, usize::try_from(first.1).unwrap_or_default()))
+        let cell = |(row, column): (u32, u32)| (u64::from(row) + 1, usize::try_from(column).unwrap_or_default());
+        (row <= last.0 && (first.1..=last.1).contains(&column)).then(|| [cell(*first), cell(*last)])
     }
 }
 
@@ -135,13 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn all_cells_of_a_region_but_the_first_are_merged_with_it() {
+    fn all_cells_of_a_region_are_merged() {
         let all = Merged::new([((1, 1), (3, 1)), ((1, 0), (1, 0)), ((5, 0), (5, 2))].into_iter());
         let of = all.of(&[1]);
-        let here = |row| of[0].1.first(row, 1);
+        let here = |row| of[0].1.region(row, 1);
+        let down = Some([(2, 1), (4, 1)]);
         assert_eq!(
             [here(1), here(2), here(3), here(4), here(5), here(6)],
-            [None, None, Some((2, 1)), Some((2, 1)), None, Some((6, 0))]
+            [None, down, down, down, None, Some([(6, 0), (6, 2)])]
         );
     }
 }

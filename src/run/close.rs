@@ -1,6 +1,6 @@
 //! The end of a run: its exit status, what is told of it, and what can be done about what went wrong.
 
-use std::time::Duration;
+use std::{collections::HashMap, io, time::Duration};
 
 use jiff::Timestamp;
 
@@ -127,7 +127,20 @@ fn attention(job: &Job<'_>, roster: &Roster) -> Vec<Attention> {
         let again = !end.reason.as_ref().is_some_and(|reason| reason.is_about_the_person());
         reasons.add(row, end.outcome, text, end.code(), again);
     }
-    reasons.grouped()
+    let mut groups = reasons.grouped();
+    if roster.sheet().is_some() {
+        let mut named: HashMap<u64, &mut Attention> = groups.iter_mut().map(|group| (group.example, group)).collect();
+        let cells = roster.for_each(|number, _, record, problem| -> io::Result<()> {
+            let number = u64::try_from(number).unwrap_or(u64::MAX) + 1;
+            if let Some(group) = named.get_mut(&number) {
+                group.cell = roster.in_sheet(record.line, problem.and_then(|problem| problem.column));
+            }
+            Ok(())
+        });
+        // Without its cell a row is still told by its number.
+        drop(cells);
+    }
+    groups
 }
 
 /// Why the run ended before its rows did, and what can be done.

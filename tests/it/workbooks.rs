@@ -1,11 +1,16 @@
-//! Workbooks as rosters: fixtures that openpyxl wrote (`workbooks/`), and ones that no program would write.
+//! Workbooks as rosters: fixtures that openpyxl and LibreOffice wrote (`workbooks/make.py`), and ones that no program would
+//! write.
 
 use std::{
     io::{Cursor, Write},
     path::PathBuf,
 };
 
-use onboard::sandbox::User;
+use onboard::{
+    roster::{Roster, RowState, Source},
+    sandbox::User,
+};
+use proptest::prelude::*;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use crate::bench::{Bench, Ended, active, messages, portal};
@@ -132,6 +137,7 @@ fn what_is_no_text_is_told_with_its_cell() {
         ("B6", "the cell holds the date `2026-11-01`, and no text"),
         ("A7", "the cell holds the error `#N/A`"),
         ("B8", "`Userr` is no employee type"),
+        ("B9", "the cell is merged with those up to B10, so whose value it is cannot be told"),
         ("B10", "the cell is merged with B9, which alone has the value"),
     ];
     let expected: Vec<_> =
@@ -326,4 +332,266 @@ fn a_mapped_column_wins_and_one_named_alike_is_kept_under_another_name() {
     let row = &bench.results()[0];
     assert_eq!((row["user_id"].clone(), row["roster_user_id"].clone()), (id.to_string(), "7".to_owned()));
     assert_eq!((row["employee_type"].as_str(), row["roster_type"].as_str()), ("User", "x"));
+}
+
+#[test]
+fn whatever_tells_of_a_row_of_a_workbook_names_its_cell() {
+    let bench = Bench::new();
+    let users = active(2);
+    let [one, other] = [users[0].id.to_string(), users[1].id.to_string()];
+    // A row stands empty above: the second row of the roster is the fourth of the sheet.
+    let rows: [&[&str]; 5] = [&["user_id", "employee_type"], &[&one, "User"], &[], &[ADA, "User"], &[&other, "Usr"]];
+    bench.write("users.csv", workbook(&table(&rows)));
+    let portal = portal(&users);
+    let mut command = bench.run_command(&portal, &["--yes", "--junit", "j.xml", "--summary-json", "s.json"]);
+    command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", bench.path("s.md")).env("CI", "false");
+    let ended = Ended::from(command.output().expect("the program runs")).with(1);
+    let said = ended.said();
+    assert!(said.contains("1 row failed, such as row 2 (Sheet!4:4): "), "{said}");
+    assert!(said.contains("1 row invalid, such as row 3 (Sheet!B5): "), "{said}");
+    assert!(said.contains("1 row invalid at Sheet!B5: column employee_type: `Usr` is no employee type"), "{said}");
+    assert!(said.contains("1 row failed at Sheet!4:4: "), "{said}");
+    assert!(!said.contains("on line"), "{said}");
+    for (name, expected) in [
+        ("j.xml", "such as row 2 (Sheet!4:4)"),
+        ("s.md", "| 3 \\(Sheet\\!B5\\) |"),
+        ("s.json", "\"example_at\": \"Sheet!B5\""),
+    ] {
+        assert!(bench.read(name).contains(expected), "{name}: {}", bench.read(name));
+    }
+    assert!(bench.results()[2]["detail"].starts_with("Sheet!B5, column employee_type: "), "{:?}", bench.results());
+}
+
+/// A cell, by its place, and what is told of it.
+fn told_of(name: &str) -> Vec<(String, String)> {
+    let ended = check(name, &["--format", "json"]).with(1);
+    let lines = ended.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let cell = |line: &serde_json::Value| line["at"].as_str().expect("a cell").replace("'Neue Kollegen'!", "");
+    lines.map(|line| (cell(&line), line["message"].as_str().expect("text").to_owned())).collect()
+}
+
+/// What is told of both fixtures, whichever program wrote them.
+const ALIKE: [(&str, &str); 5] = [
+    ("C4", "the cell holds the number `2`, and no text"),
+    ("C5", "the cell holds the date `2026-11-01`, and no text"),
+    ("C7", "the cell holds the truth value `TRUE`, and no text"),
+    ("C11", "the cell is merged with those up to C12, so whose value it is cannot be told"),
+    ("C12", "the cell is merged with C11, which alone has the value"),
+];
+
+fn with_alike(more: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |(cell, what): &(&str, &str)| ((*cell).to_owned(), (*what).to_owned());
+    let mut all: Vec<_> = ALIKE.iter().chain(more).map(owned).collect();
+    all.sort_by_key(|(cell, _)| cell.get(1..).and_then(|row| row.parse::<u32>().ok()));
+    all
+}
+
+#[test]
+fn every_trap_is_told_of_a_workbook_that_openpyxl_wrote() {
+    let expected = with_alike(&[
+        ("A3", "the cell holds the number `12345678901234570000`, and no text"),
+        // It stores no values of formulas.
+        ("C6", "the cell's formula has no stored value"),
+        ("A8", "the cell's formula has no stored value"),
+        ("B9", "the cell's formula has no stored value"),
+        ("A21", "the cell is empty"),
+        ("C22", "the cell's formula has no stored value"),
+    ]);
+    assert_eq!(told_of("openpyxl.xlsx"), expected);
+}
+
+#[test]
+fn every_trap_is_told_of_a_workbook_that_libreoffice_wrote() {
+    let expected = with_alike(&[
+        ("A3", "the cell holds the number `12345678901234600000`, and no text"),
+        ("C6", "the cell holds the error `#DIV/0!`"),
+    ]);
+    assert_eq!(told_of("libreoffice.xlsx"), expected);
+    let said = check("libreoffice.xlsx", &[]).with(1).said();
+    assert!(
+        said.contains("1 row has something beyond the last column of the header, the first at 'Neue Kollegen'!E18")
+    );
+    assert!(said.contains("hides 1 row") && !said.contains("no employee type"), "{said}");
+}
+
+#[test]
+fn what_is_text_is_read_as_people_see_it() {
+    for name in ["openpyxl.xlsx", "libreoffice.xlsx"] {
+        let roster = Roster::read(&Source::Path(fixture(name))).expect("a roster");
+        let mut seen = std::collections::BTreeMap::new();
+        roster
+            .for_each(|number, row, record, _| -> std::io::Result<()> {
+                let email = roster.email(number)?.map(|email| email.to_string()).unwrap_or_default();
+                let kind = row.employee_type.map(|kind| kind.to_string()).unwrap_or_default();
+                let user = row.user.map(|user| user.to_string()).unwrap_or_default();
+                seen.insert(record.line, [user, email, kind, record.cell(3).to_owned()]);
+                Ok(())
+            })
+            .expect("read");
+        let id = |number: u32| format!("{number:08x}-0000-4000-8000-000000000001");
+        let row = |number: u32, email: &str, kind: &str, note: &str| {
+            [id(number), email.to_owned(), kind.to_owned(), note.to_owned()]
+        };
+        assert_eq!(seen[&2], row(1, "ada@example.com", "User", "plain"), "{name}");
+        // The address that is seen, and not the one to which it leads.
+        assert_eq!(seen[&10], row(8, "di@example.com", "User", "linked"), "{name}");
+        assert_eq!(seen[&13], row(11, "", "Guest", "rich text"), "{name}");
+        assert_eq!(seen[&14], row(12, "", "Guest", "blanks and\nlines"), "{name}");
+        assert_eq!(seen[&15], row(13, "", "Guest", &"y".repeat(32_000)), "{name}");
+        assert_eq!(seen.get(&16), None, "{name}: the empty row");
+        assert_eq!(seen[&17], row(14, "", "Guest", "after an empty row, \u{fc}\u{200b}\u{1f600}"), "{name}");
+        assert_eq!(seen[&18], row(15, "ed@example.com", "Guest", "3.5"), "{name}");
+        assert_eq!(seen[&20], row(17, "", "Guest", "apostrophe"), "{name}");
+        if name == "libreoffice.xlsx" {
+            assert_eq!(seen[&8], row(6, "", "User", "hyperlink by formula"));
+            assert_eq!(seen[&9], row(7, "cy@example.com", "User", "formula of text"));
+            assert_eq!(seen.keys().last(), Some(&20), "formulas that were pulled down too far are nothing");
+        }
+    }
+}
+
+#[test]
+fn files_of_other_kinds_are_told_as_what_they_are_also_when_their_programs_wrote_them() {
+    for (name, told) in [
+        ("password.xlsx", "is an Excel workbook that is protected by a password; open it in Excel"),
+        ("small.xls", "is an old Excel workbook (.xls); save it as .xlsx or CSV"),
+        ("small.ods", "is an OpenDocument spreadsheet (.ods); save it as .xlsx or CSV"),
+        ("title.xlsx", "the first row of the roster is no header; the header seems to be on row 3 of the sheet Liste"),
+    ] {
+        let ended = check(name, &[]).with(2);
+        assert!(ended.said().contains(told), "{name}: {}", ended.err);
+    }
+    check("small.xlsm", &[]).with(0);
+}
+
+#[test]
+fn how_a_text_is_to_be_spoken_is_no_part_of_it() {
+    let spoken = "<t>User</t><rPh sb=\"0\" eb=\"4\"><t>\u{30e6}\u{30fc}\u{30b6}</t></rPh><phoneticPr fontId=\"1\"/>";
+    let inline = table(&[&["user_id", "type"], &[ADA, "User"]]).replace("<t xml:space=\"preserve\">User</t>", spoken);
+    check_of(&workbook(&inline), &[]).with(0);
+    let shared = inline.replace(&format!("t=\"inlineStr\"><is>{spoken}</is>"), "t=\"s\"><v>0</v>");
+    let strings = format!("<sst><si>{spoken}</si></sst>");
+    check_of(&workbook_with(&shared, &[("xl/sharedStrings.xml", strings.as_bytes())]), &[]).with(0);
+}
+
+#[test]
+fn a_workbook_comes_in_a_pipe_and_its_results_are_a_roster() {
+    let bench = Bench::new();
+    let users = active(2);
+    let (one, other) = (users[0].id.to_string(), users[1].id.to_string());
+    let rows: [&[&str]; 3] = [&["user_id", "type", "name"], &[&one, "User", "=Ada"], &[&other, "Usr", "Bo"]];
+    let path = bench.write("hr.xlsx", workbook(&table(&rows)));
+    let portal = portal(&users);
+    bench.key_of(&portal);
+    let origin = portal.origin();
+    let to = ["--portal", &origin, "--api-key-file", "key", "--yes"];
+    let piped = |args: &[&str]| {
+        let mut command = bench.command(args);
+        command.stdin(std::fs::File::open(&path).expect("opened"));
+        Ended::from(command.output().expect("the program runs"))
+    };
+    let ended = piped(&["check", "-"]).with(1);
+    assert!(ended.out.contains("standard input, Sheet!B3"), "{}", ended.out);
+    piped(&[&["run", "-"][..], &to].concat()).with(1);
+    assert_eq!(crate::bench::rows_of(&bench.path("onboard.results.csv")).len(), 2);
+    // From the file, results go beside it as CSV, and are a roster themselves.
+    bench.onboard(&[&["run", "hr.xlsx"][..], &to].concat()).with(1);
+    let text = bench.read("hr.results.csv");
+    assert!(text.starts_with("\u{feff}row,user_id,") && text.contains(",'=Ada\n"), "{text}");
+    bench.onboard(&[&["run", "hr.results.csv", "--only", "invalid"][..], &to].concat()).with(1);
+    assert_eq!(messages(&portal), 1);
+}
+
+#[test]
+fn a_repaired_copy_of_a_workbook_takes_nothing_for_what_it_is_not() {
+    for name in ["openpyxl.xlsx", "libreoffice.xlsx", "traps.xlsx"] {
+        let bench = Bench::new();
+        let path = fixture(name).to_string_lossy().into_owned();
+        let before = Roster::read(&Source::Path(fixture(name))).expect("a roster");
+        bench.onboard(&["check", &path, "--fix", "out.csv"]).with(1);
+        let after = Roster::read(&Source::Path(bench.path("out.csv"))).expect("a roster");
+        let rows = |roster: &Roster| -> Vec<_> {
+            let valid = roster.rows().iter().filter(|row| row.state == RowState::Valid);
+            valid.map(|row| (row.user, row.email, row.employee_type)).collect()
+        };
+        assert_eq!(rows(&after), rows(&before), "{name}: {}", bench.read("out.csv"));
+        bench.onboard(&["check", "out.csv", "--fix", "again.csv"]).with(1);
+        assert_eq!(bench.read("again.csv"), bench.read("out.csv"), "{name}");
+    }
+    // A key that a spreadsheet took for a number may have lost its zeros.
+    let cells = table(&[&["user_id", "type", "key"], &[ADA, "User", "7"], &[BO, "User", "x"]])
+        .replace("t=\"inlineStr\"><is><t xml:space=\"preserve\">7</t></is>", "><v>7</v>");
+    let bench = Bench::new();
+    bench.write("users.xlsx", workbook(&cells));
+    bench.onboard(&["check", "users.xlsx", "--fix", "out.csv"]).with(1);
+    bench.onboard(&["check", "out.csv"]).with(1);
+}
+
+/// What a cell of a spreadsheet may hold that reads the same from either kind of file.
+fn cell() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(ADA.to_owned()),
+        Just(format!("{{{BO}}}")),
+        Just("ada@example.com".to_owned()),
+        Just("guest".to_owned()),
+        Just("Usr".to_owned()),
+        Just(" \"User\" ".to_owned()),
+        Just("two\nlines".to_owned()),
+        "[a-zA-Z,;|\"' =+@<>&\u{e9}\u{fc}\u{20ac}-]{0,8}",
+    ]
+}
+
+/// A table as CSV, with every cell in quotes that needs them.
+fn csv_of(rows: &[Vec<String>], separator: u8) -> String {
+    let mut writer = csv::WriterBuilder::new().delimiter(separator).flexible(true).from_writer(Vec::new());
+    rows.iter().for_each(|row| writer.write_record(row).expect("written"));
+    String::from_utf8(writer.into_inner().expect("written")).expect("text")
+}
+
+/// What is read of a roster: of each row what is kept, and its cells.
+fn everything(roster: &Roster) -> Vec<(onboard::roster::Row, Option<String>, Vec<String>)> {
+    let mut rows = Vec::new();
+    let width = roster.columns().names.len();
+    roster
+        .for_each(|number, row, record, problem| -> std::io::Result<()> {
+            let cells = (0..width).map(|column| record.cell(column).to_owned()).collect();
+            rows.push((*row, problem.map(|problem| problem.with_help()), cells));
+            assert_eq!(roster.email(number)?.is_some(), row.email.is_some());
+            Ok(())
+        })
+        .expect("read");
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn a_table_is_the_same_roster_as_csv_and_as_a_workbook(
+        rows in prop::collection::vec(prop::collection::vec(cell(), 5), 1..6),
+        separator in prop::sample::select(b",;\t|".to_vec()),
+        encoding in 0..5,
+    ) {
+        let mut all: Vec<Vec<String>> = vec![["user_id", "E-Mail", "type", "key", "Notiz"].map(str::to_owned).to_vec()];
+        all.extend(rows);
+        let text = csv_of(&all, separator);
+        let utf16 = |little: bool| {
+            let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+            units.flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect::<Vec<u8>>()
+        };
+        let bytes = match encoding {
+            0 => text.clone().into_bytes(),
+            1 => format!("\u{feff}{text}").into_bytes(),
+            2 => utf16(true),
+            3 => utf16(false),
+            _ => encoding_rs::WINDOWS_1252.encode(&text).0.into_owned(),
+        };
+        let borrowed: Vec<Vec<&str>> = all.iter().map(|row| row.iter().map(String::as_str).collect()).collect();
+        let borrowed: Vec<&[&str]> = borrowed.iter().map(Vec::as_slice).collect();
+        let csv = Roster::read_from(&mut bytes.as_slice(), "csv").expect("a roster");
+        // Letters beyond ASCII may be UTF-8 by chance.
+        prop_assume!(encoding != 4 || csv.encoding() == "windows-1252" || text.is_ascii());
+        let sheet = Roster::read_from(&mut workbook(&table(&borrowed)).as_slice(), "sheet").expect("a roster");
+        prop_assert_eq!(everything(&csv), everything(&sheet));
+        prop_assert_eq!(&csv.columns().passed, &sheet.columns().passed);
+    }
 }
