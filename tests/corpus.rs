@@ -110,4 +110,5 @@ each! {
     results: 1000
     roster: 1500
     settings: 500
+    workbook: 600
 }

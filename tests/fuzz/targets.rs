@@ -9,7 +9,14 @@
     reason = "panicking is how a target says that something does not hold"
 )]
 
-use std::{collections::HashMap, fs, io, path::Path, sync::LazyLock, time::Duration};
+use std::{
+    collections::HashMap,
+    fs,
+    io::{self, Write},
+    path::Path,
+    sync::LazyLock,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use onboard::{
@@ -23,7 +30,7 @@ use onboard::{
     portal::{ErrorBody, Fault, LinkAnswer, envelope, person},
     report::page_of,
     results::write_to,
-    roster::{Record, Roster, RosterError, RowState, diagnostics},
+    roster::{Reading, Record, Roster, RosterError, Row, RowState, diagnostics, fix},
     secret::Secret,
     sheet::{COLUMNS, denature, neutralise},
     user::{EmailDigest, UserId},
@@ -36,7 +43,7 @@ use serde_json::value::RawValue;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("address", address),
     ("display", display),
     ("envelope", envelope),
@@ -46,6 +53,7 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("results", results),
     ("roster", roster),
     ("settings", settings),
+    ("workbook", workbook),
 ];
 
 /// What moves a cursor, hides, or reorders: by the tables of Unicode, not by ours.
@@ -315,7 +323,7 @@ pub fn roster(bytes: &[u8]) {
     let Some(roster) = read(bytes) else { return };
     let mut visited = 0;
     let mut line = 0;
-    let visit = |number: usize, row: &onboard::roster::Row, record: &Record, problem: Option<_>| -> io::Result<()> {
+    let visit = |number: usize, row: &Row, record: &Record, problem: Option<_>| -> io::Result<()> {
         assert_eq!((number, row), (visited, &roster.rows()[number]), "a gap");
         visited += 1;
         assert!(record.line >= line, "line {} after line {line}", record.line);
@@ -356,6 +364,62 @@ pub fn roster(bytes: &[u8]) {
     let mut carried = Vec::new();
     write_to(Mail::Congratulation, &again, &mut carried, |_| None).expect("written");
     assert_eq!(String::from_utf8(carried), String::from_utf8(written), "carried over with a change");
+}
+
+/// A workbook: an archive as it is, or what is in one, apart by NULs: a sheet, the shared texts, the list of sheets. It is
+/// read or refused; what is read of it is a roster like any; and a repaired copy of it takes nobody for somebody else, and
+/// is the repaired copy of itself.
+pub fn workbook(bytes: &[u8]) {
+    let archive = if bytes.starts_with(b"PK") { bytes.to_vec() } else { archive_of(bytes) };
+    roster(&archive);
+    let Some(before) = read(&archive) else { return };
+    // A results file is not mended, nor is a row that is too large to be copied.
+    let Ok(fixed) = fix::fix(&before, &Reading::default()) else { return };
+    let who = |row: &Row| (row.user, row.email, row.employee_type);
+    let mut revived = 0;
+    if before.rows().len() == fixed.roster.rows().len() {
+        for (before, after) in before.rows().iter().zip(fixed.roster.rows()) {
+            match (before.state, after.state) {
+                (_, RowState::Invalid) => {}
+                (RowState::Invalid, _) => revived += 1,
+                _ => assert_eq!(who(before), who(after), "somebody else"),
+            }
+        }
+    }
+    assert!(revived <= fixed.changes.len(), "a row became usable and nothing was told");
+    let again = fix::fix(&fixed.roster, &Reading::default()).expect("a copy of the copy");
+    assert_eq!(String::from_utf8_lossy(&again.text), String::from_utf8_lossy(&fixed.text));
+    assert_eq!(again.changes, []);
+}
+
+/// A workbook with these parts.
+fn archive_of(bytes: &[u8]) -> Vec<u8> {
+    let mut parts = bytes.split(|byte| *byte == 0);
+    let (sheet, strings) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let plain = br#"<workbook><sheets><sheet name="S" sheetId="1" r:id="b"/></sheets></workbook>"#;
+    let book = parts.next().unwrap_or(plain);
+    let relations = |kind: &str, target: &str| {
+        format!(
+            "<Relationships><Relationship Id=\"b\" Type=\"x/relationships/{kind}\" Target=\"{target}\"/></Relationships>"
+        )
+    };
+    let (root, sheets) =
+        (relations("officeDocument", "xl/workbook.xml"), relations("worksheet", "worksheets/sheet1.xml"));
+    let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let files: [(&str, &[u8]); 6] = [
+        ("[Content_Types].xml", b"<Types/>"),
+        ("_rels/.rels", root.as_bytes()),
+        ("xl/workbook.xml", book),
+        ("xl/_rels/workbook.xml.rels", sheets.as_bytes()),
+        ("xl/worksheets/sheet1.xml", sheet),
+        ("xl/sharedStrings.xml", strings),
+    ];
+    for (name, bytes) in files.into_iter().filter(|(_, bytes)| !bytes.is_empty()) {
+        zip.start_file(name, options).expect("begun");
+        zip.write_all(bytes).expect("written");
+    }
+    zip.finish().expect("finished").into_inner()
 }
 
 /// What `check` tells, in each of its forms.
