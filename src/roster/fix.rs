@@ -11,7 +11,7 @@ use super::{
     reading::Reading,
     row::{beyond, is_no_text},
     sheet_cell::Kind,
-    text::{is_blank, shown_by_formula, trimmed, unbroken, unquoted, visible},
+    text::{FORMULA, MERGED, is_blank, shown_by_formula, trimmed, unbroken, unquoted, visible},
 };
 use crate::{
     display::Shown,
@@ -104,6 +104,7 @@ fn mended(roster: &Roster, reading: &Reading, changes: &mut Vec<Change>) -> Resu
             let is_needed = needed.contains(&Some(column));
             let is_read = is_needed || columns.key == Some(column);
             let is_no_text = (is_read && is_no_text(record, column, columns)) || record.reread.contains(&column);
+            let is_merged = is_no_text && is_sheet && kind.is_none();
             let mended = if !is_sound || !is_needed || is_no_text {
                 None
             } else if columns.user_id == Some(column) {
@@ -121,13 +122,15 @@ fn mended(roster: &Roster, reading: &Reading, changes: &mut Vec<Change>) -> Resu
                     after: after.clone(),
                 });
                 cells.push((after.into(), None));
-            } else if is_read && is_no_text && (usable(cell) || columns.key == Some(column)) {
+            } else if is_read && is_no_text && (!is_needed || (usable(cell) && !is_merged)) {
                 // What was no text in a sheet, or bytes of no encoding, must not become a value by being copied: no
                 // id, address, type or key holds this character.
                 cells.push((format!("\u{fffd}{cell}").into(), None));
-            } else if kind == Some(Kind::Formula) || (is_read && is_no_text && is_blank(cell)) {
+            } else if is_needed && is_merged {
                 // Nor must it become an empty cell, which would say that there is nothing.
-                cells.push((if kind.is_some() { FORMULA } else { MERGED }.into(), None));
+                cells.push((format!("{MERGED} {cell}").trim_end().to_owned().into(), None));
+            } else if kind == Some(Kind::Formula) {
+                cells.push((FORMULA.into(), None));
             } else if is_sheet && kind.is_none() && columns.key != Some(column) {
                 // A text of a sheet must not become a formula by being copied.
                 cells.push((neutralise(cell), None));
@@ -154,11 +157,6 @@ fn mended(roster: &Roster, reading: &Reading, changes: &mut Vec<Change>) -> Resu
         ))),
     }
 }
-
-/// What a copy has in place of a formula without a value, and of a cell that is merged with another one. Both are read as
-/// the error of a spreadsheet, which they are.
-const FORMULA: &str = "#FORMULA?";
-const MERGED: &str = "#MERGED?";
 
 /// The columns of a row that are copied: of a sheet not what stands beside the table, unless it is all that there is.
 fn kept(record: &Record, columns: &Columns) -> impl Iterator<Item = usize> {

@@ -98,8 +98,19 @@ pub(super) fn is_rounded(text: &str) -> bool {
     !lost.is_empty() && lost.iter().all(|byte| *byte == b'0') && kept.iter().all(u8::is_ascii_digit)
 }
 
+/// What a repaired copy has in place of a formula without a value.
+pub(super) const FORMULA: &str = "#FORMULA?";
+/// What a repaired copy has in a cell that was merged with others, before what stands in it.
+pub(super) const MERGED: &str = "#MERGED?";
+
 /// What a spreadsheet has made of a text that it took for something else.
 pub(super) fn spreadsheets_doing(text: &str) -> Option<&'static str> {
+    if text == FORMULA {
+        return Some("a formula without a value");
+    }
+    if text.starts_with(MERGED) {
+        return Some("one of several cells that are merged");
+    }
     let is_error = text.strip_prefix('#').is_some_and(|word| {
         word.ends_with(['!', '?']) || matches!(word, "N/A" | "NV" | "N/D" | "N/B") || word.trim_matches('#').is_empty()
     });

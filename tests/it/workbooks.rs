@@ -518,13 +518,25 @@ fn a_repaired_copy_of_a_workbook_takes_nothing_for_what_it_is_not() {
         bench.onboard(&["check", "out.csv", "--fix", "again.csv"]).with(1);
         assert_eq!(bench.read("again.csv"), bench.read("out.csv"), "{name}");
     }
+    let bench = Bench::new();
+    bench.onboard(&["check", &fixture("openpyxl.xlsx").to_string_lossy(), "--fix", "out.csv"]).with(1);
+    let copy = bench.read("out.csv");
+    for told in [
+        "`#MERGED? User` is no employee type: a spreadsheet has turned it into one of several cells that are merged;",
+        "`#FORMULA?` is no user id: a spreadsheet has turned it into a formula without a value;",
+    ] {
+        assert!(copy.contains(told), "{copy}");
+    }
     // A key that a spreadsheet took for a number may have lost its zeros.
     let cells = table(&[&["user_id", "type", "key"], &[ADA, "User", "7"], &[BO, "User", "x"]])
         .replace("t=\"inlineStr\"><is><t xml:space=\"preserve\">7</t></is>", "><v>7</v>");
-    let bench = Bench::new();
-    bench.write("users.xlsx", workbook(&cells));
-    bench.onboard(&["check", "users.xlsx", "--fix", "out.csv"]).with(1);
-    bench.onboard(&["check", "out.csv"]).with(1);
+    for key in ["><v>7</v>", "><f>1+6</f>"] {
+        bench.write("users.xlsx", workbook(&cells.replace("><v>7</v>", key)));
+        let _ = std::fs::remove_file(bench.path("key.csv"));
+        bench.onboard(&["check", "users.xlsx", "--fix", "key.csv"]).with(1);
+        let ended = bench.onboard(&["check", "key.csv"]).with(1);
+        assert!(ended.out.contains("2 rows: 1 row cannot be used"), "{}", ended.out);
+    }
 }
 
 /// What a cell of a spreadsheet may hold that reads the same from either kind of file.
