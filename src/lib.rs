@@ -66,6 +66,7 @@
 //! | [`plan`] | what is due, decided once for `onboard plan`, the question and the run: pure |
 //! | [`ledger`] | the durable record across runs |
 //! | [`portal`] | one call, one request; what each ending proves |
+//! | [`smtp`] | one mail by a mail server; what each ending proves |
 //! | [`roster`], [`results`] | the files in and out; [`files`] keeps those of a command apart |
 //! | [`report`] | what is told of a run afterwards; [`terminal`] while it goes on, for diagnostics and questions |
 //! | [`audience`] | whoever watches a run |
@@ -99,6 +100,7 @@
 //! workflow   what to ask and send next, and what became of each row: pure
 //! plan       what is due, decided once: pure
 //! mail       in what mails differ: pure
+//! smtp       another wire: mails
 //! portal     the wire
 //! ledger     the record
 //! sandbox    beside: shares no encoding with portal, so that two readings of the contract check each other
@@ -178,6 +180,7 @@ pub mod settings;
 pub mod sheet;
 pub mod signals;
 pub mod signing;
+pub mod smtp;
 pub mod terminal;
 pub mod trust;
 pub mod user;

@@ -164,24 +164,32 @@ impl Secret {
         Self::from_machine_key(what, read_file(what, path)?)
     }
 
+    /// A password from the environment: as a machine key, any characters, but no NUL, with which no login can be written.
+    pub fn password(what: &'static str, text: String) -> Result<Self, SecretError> {
+        Self::from_password(what, text.into_bytes())
+    }
+
+    /// A password in a file; line ends are cut off.
+    pub fn read_password(what: &'static str, path: &Path) -> Result<Self, SecretError> {
+        Self::from_password(what, read_file(what, path)?)
+    }
+
+    /// A password that a command prints.
+    pub fn password_from_command(what: &'static str, command: &str) -> Result<Self, SecretError> {
+        Self::from_password(what, printed(what, command)?)
+    }
+
+    fn from_password(what: &'static str, bytes: Vec<u8>) -> Result<Self, SecretError> {
+        let password = Self::from_machine_key(what, bytes)?;
+        match password.expose().chars().position(|c| c == '\0') {
+            Some(position) => Err(SecretError::InvalidCharacter { what, position: position + 1 }),
+            None => Ok(password),
+        }
+    }
+
     /// What a command prints on its standard output (a password manager, say); run by the shell.
     pub fn from_command(what: &'static str, command: &str) -> Result<Self, SecretError> {
-        let mut shell = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
-        shell.arg(if cfg!(windows) { "/C" } else { "-c" }).arg(command).stdout(Stdio::piped());
-        let not_run = |source| SecretError::CommandNotRun { what, source };
-        let mut child = shell.spawn().map_err(not_run)?;
-        let mut bytes = Vec::with_capacity(MAX_BYTES);
-        // When it is closed, whoever still writes there ends.
-        let read = child.stdout.take().map(|out| out.take(MOST_READ + 1).read_to_end(&mut bytes));
-        let status = child.wait().map_err(not_run)?;
-        read.transpose().map_err(not_run)?;
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MOST_READ {
-            return Err(SecretError::TooLong(what));
-        }
-        if !status.success() {
-            return Err(SecretError::CommandFailed { what, status });
-        }
-        Self::from_bytes(what, bytes)
+        Self::from_bytes(what, printed(what, command)?)
     }
 
     /// The text itself, for the one place that needs it.
@@ -221,6 +229,26 @@ impl Secret {
     pub fn mask(&self, text: &str) -> String {
         mask(self.expose(), text)
     }
+}
+
+/// What a command prints on its standard output, run by the shell.
+fn printed(what: &'static str, command: &str) -> Result<Vec<u8>, SecretError> {
+    let mut shell = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
+    shell.arg(if cfg!(windows) { "/C" } else { "-c" }).arg(command).stdout(Stdio::piped());
+    let not_run = |source| SecretError::CommandNotRun { what, source };
+    let mut child = shell.spawn().map_err(not_run)?;
+    let mut bytes = Vec::with_capacity(MAX_BYTES);
+    // When it is closed, whoever still writes there ends.
+    let read = child.stdout.take().map(|out| out.take(MOST_READ + 1).read_to_end(&mut bytes));
+    let status = child.wait().map_err(not_run)?;
+    read.transpose().map_err(not_run)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MOST_READ {
+        return Err(SecretError::TooLong(what));
+    }
+    if !status.success() {
+        return Err(SecretError::CommandFailed { what, status });
+    }
+    Ok(bytes)
 }
 
 /// The text of a secret, as editors and shells write it: with or without a mark at its beginning, in UTF-8 or UTF-16.
@@ -616,6 +644,20 @@ mod tests {
             masked_text("no `http://u:SECRETPW@proxy:1` and no ftp://x@y; but anna@example.com"),
             "no `http://[redacted]@proxy:1` and no ftp://[redacted]@y; but anna@example.com"
         );
+    }
+
+    #[test]
+    fn a_password_may_hold_anything_but_a_nul() {
+        for (text, password) in [("ab cd ef\n", "ab cd ef"), (" p\u{e9}\r\n", " p\u{e9}"), ("x y=z:", "x y=z:")] {
+            assert_eq!(Secret::password("password", text.to_owned()).expect(text).expose(), password);
+        }
+        for text in ["", "\n", "a\0b", "a\nb"] {
+            assert!(Secret::password("password", text.to_owned()).is_err(), "{text:?}");
+        }
+        if cfg!(unix) {
+            let printed = Secret::password_from_command("password", "echo 'a b'").expect("a password");
+            assert_eq!(printed.expose(), "a b");
+        }
     }
 
     #[test]

@@ -62,6 +62,9 @@ fn decisions_know_no_file_socket_clock_or_task() {
     {
         absent(place, &io);
     }
+    for file in ["brake", "fault", "letter", "offers", "opening", "reply", "transaction"] {
+        absent(&format!("smtp/{file}.rs"), &io);
+    }
 }
 
 #[test]
@@ -161,6 +164,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plan", &["attempt", "display", "mail", "outcome", "pace", "portal", "reason", "roster", "user"]),
     ("pace", &["display"]),
     ("mail", &["attempt", "outcome", "portal", "reason", "user"]),
+    ("smtp", &["display", "environment", "lease", "pace", "portal", "secret", "trust", "user"]),
     ("portal", &["display", "lease", "origin", "pace", "secret", "trust", "user"]),
     (
         "ledger",

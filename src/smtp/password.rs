@@ -1,0 +1,49 @@
+//! Where the password of a mail server's user comes from.
+
+use std::path::PathBuf;
+
+use crate::{
+    environment::Environment,
+    secret::{Secret, SecretError},
+};
+
+/// The environment variable that holds the password itself.
+const VARIABLE: &str = "ONBOARD_SMTP_PASSWORD";
+const WHAT: &str = "mail server's password";
+
+/// Where the password comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PasswordSource {
+    /// What a command prints.
+    Command(String),
+    /// A file.
+    File(PathBuf),
+    /// The environment.
+    Environment,
+}
+
+/// There is no password.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPassword {
+    /// Nobody gave one.
+    #[error(
+        "no password is given for the mail server's user; use {VARIABLE}, {VARIABLE}_FILE (or --smtp-password-file PATH), or \
+         --smtp-password-command CMD"
+    )]
+    NotGiven,
+    /// It cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
+/// The password.
+pub fn password(source: &PasswordSource, environment: &Environment) -> Result<Secret, NoPassword> {
+    Ok(match source {
+        PasswordSource::Command(command) => Secret::password_from_command(WHAT, command)?,
+        PasswordSource::File(path) => Secret::read_password(WHAT, path)?,
+        PasswordSource::Environment => {
+            let text = environment.get(VARIABLE).ok_or(NoPassword::NotGiven)?;
+            Secret::password(WHAT, text.to_owned())?
+        }
+    })
+}
