@@ -16,6 +16,7 @@ mod places;
 mod rate;
 mod refusal;
 mod spread;
+mod windows;
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
@@ -27,6 +28,7 @@ pub use self::{
     moment::Moment,
     rate::{NotARate, Rate},
     refusal::{Limiter, Refusal},
+    windows::{Place, PlaceEnd, Windows},
 };
 use self::{
     estimate::{Held, Slots},
