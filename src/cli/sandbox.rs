@@ -3,7 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{Finite, ReadingArgs};
-use crate::{pace::Rate, roster::Source, sandbox::Fault, user::EmployeeType};
+use crate::{
+    pace::Rate,
+    roster::Source,
+    sandbox::{Fault, MailFault},
+    user::EmployeeType,
+};
 
 /// Options of `onboard sandbox`.
 #[derive(Debug, Clone, clap::Args)]
@@ -77,6 +82,21 @@ pub struct SandboxArgs {
     /// What goes wrong, and how often: user:error:20%, congratulation:drop-after:#3 (repeatable)
     #[arg(long, value_name = "CLASS:KIND:HOW-OFTEN")]
     pub fault: Vec<Fault>,
+    /// Port of its mail server; 0 takes any. What came is told by its address with /sandbox/mails
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Mail")]
+    pub mail_port: u16,
+    /// Take mail only from whoever logs in, by whatever name, with the password in this file
+    #[arg(long, value_name = "PATH", help_heading = "Mail")]
+    pub mail_password_file: Option<PathBuf>,
+    /// Take mail for nobody before so long after the first try, as greylisting does
+    #[arg(long, value_name = "DURATION", help_heading = "Mail")]
+    pub mail_greylist: Option<Finite>,
+    /// What goes wrong with mail, and how often: recipient:550:20%, dot:cut-after:#3 (repeatable)
+    ///
+    /// Steps are connect, hello, login, sender, recipient, data and dot; what happens there is a code from 400 to 599, garbage,
+    /// hang, cut, or at the dot, after the mail was kept, hang-after and cut-after
+    #[arg(long, value_name = "STEP:WHAT:HOW-OFTEN", help_heading = "Mail")]
+    pub mail_fault: Vec<MailFault>,
     /// Makes latencies and faults repeatable
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

@@ -63,6 +63,7 @@ pub(super) fn of(cli: &Cli) -> Files {
             .reads("the roster that it reads", args.roster.as_ref().and_then(path_in))
             .reads("the API key", args.api_key_file.as_deref())
             .reads("the machine key", args.machine_key_file.as_deref())
+            .reads("the mail server's password", args.mail_password_file.as_deref())
             .writes("the roster (--write-roster)", args.write_roster.as_deref(), Kind::Roster),
         Command::Template(_) | Command::Explain(_) | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
             with_ledger_at(files, None, None)

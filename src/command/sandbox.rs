@@ -7,7 +7,7 @@ use crate::{
     display::shown_path,
     file::write_whole,
     roster::Roster,
-    sandbox::{Config, Limits, Sandbox, User, keys_of, users_of},
+    sandbox::{Config, Limits, MailConfig, Sandbox, User, keys_of, users_of},
     signals::stop_signal,
 };
 
@@ -52,6 +52,12 @@ fn config(args: &SandboxArgs) -> Result<Config, String> {
         version: args.release.clone(),
         clock_off: jiff::SignedDuration::ZERO,
         faults: args.fault.clone(),
+        mail: MailConfig {
+            port: args.mail_port,
+            password: args.mail_password_file.as_deref().map(read).transpose()?,
+            greylist: args.mail_greylist.map(|length| length.0),
+            faults: args.mail_fault.clone(),
+        },
         seed: args.seed,
     })
 }
@@ -62,14 +68,16 @@ pub(super) fn execute(args: &SandboxArgs, out: &mut dyn Write) -> Result<(), Str
     if let Some(path) = &args.write_roster {
         write_roster(path, &config.users).map_err(|error| format!("cannot write {}: {error}", shown_path(path)))?;
     }
-    let sandbox = Sandbox::start(config)
-        .map_err(|error| format!("cannot listen on port {} of this machine: {error}", args.port))?;
+    let sandbox = Sandbox::start(config).map_err(|error| {
+        format!("cannot listen on port {} or {} of this machine: {error}", args.port, args.mail_port)
+    })?;
     let announce = |out: &mut dyn Write| -> io::Result<()> {
         writeln!(out, "listening on {}", sandbox.origin())?;
         if args.api_key_file.is_none() {
             writeln!(out, "key: {}", sandbox.api_key())?;
         }
         writeln!(out, "token: {}", sandbox.token())?;
+        writeln!(out, "mail: {}", sandbox.mail_server())?;
         out.flush()
     };
     announce(out).map_err(|error| error.to_string())?;
@@ -77,9 +85,11 @@ pub(super) fn execute(args: &SandboxArgs, out: &mut dyn Write) -> Result<(), Str
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(stop_signal()).map_err(|error| error.to_string())?;
     let stats = sandbox.stats();
+    let (mails, most_mails) = (stats.mails.len(), stats.mails.values().max().copied().unwrap_or(0));
     let (people, most) = (stats.messages.len(), stats.messages.values().max().copied().unwrap_or(0));
     let closing = format!(
-        "{} requests, {} refused; {people} people congratulated, nobody more than {most} times; at most {} reads and {} \
+        "{} requests, {} refused; {people} people congratulated, nobody more than {most} times; {mails} people had mail, nobody more than \
+         {most_mails} times; at most {} reads and {} \
          writes in flight\n",
         stats.total_requests(),
         stats.total_refusals(),

@@ -106,11 +106,36 @@ const KINDS: [(&str, Kind); 19] = [
 
 /// When a fault happens.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum When {
+pub(super) enum When {
     /// With this probability.
     Chance(f64),
-    /// To the request of its class with this number, from 1.
+    /// To the one of its kind with this number, from 1.
     Nth(u64),
+}
+
+impl FromStr for When {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match (text.strip_suffix('%'), text.strip_prefix('#')) {
+            (Some(percent), _) => {
+                let percent: f64 = percent.parse().map_err(|_no_number| ())?;
+                Ok(Self::Chance((percent / 100.0).clamp(0.0, 1.0)))
+            }
+            (_, Some(number)) => number.parse().map(Self::Nth).map_err(|_no_number| ()),
+            (None, None) => Err(()),
+        }
+    }
+}
+
+impl When {
+    /// Whether it happens to the one with this number, from 1.
+    pub(super) fn happens(self, number: u64, chance: &mut StdRng) -> bool {
+        match self {
+            Self::Chance(probability) => chance.random_bool(probability),
+            Self::Nth(nth) => nth == number,
+        }
+    }
 }
 
 /// One rule: `CLASS:KIND:20%` or `CLASS:KIND:#3`.
@@ -140,15 +165,7 @@ impl FromStr for Fault {
         };
         let class = Class::ALL.into_iter().find(|other| other.name() == class).ok_or_else(help)?;
         let kind = KINDS.iter().find(|(name, _)| *name == kind).map(|(_, kind)| *kind).ok_or_else(help)?;
-        let when = match (when.strip_suffix('%'), when.strip_prefix('#')) {
-            (Some(percent), _) => {
-                let percent: f64 = percent.parse().map_err(|_no_number| help())?;
-                When::Chance((percent / 100.0).clamp(0.0, 1.0))
-            }
-            (_, Some(number)) => When::Nth(number.parse().map_err(|_no_number| help())?),
-            (None, None) => return Err(help()),
-        };
-        Ok(Self { class, kind, when })
+        Ok(Self { class, kind, when: when.parse().map_err(|()| help())? })
     }
 }
 
@@ -171,19 +188,7 @@ impl Faults {
         *seen += 1;
         let number = *seen;
         let chance = &mut self.chance;
-        let happens = |rule: &&Fault| {
-            rule.class == class
-                && match rule.when {
-                    When::Chance(probability) => chance.random_bool(probability),
-                    When::Nth(nth) => nth == number,
-                }
-        };
-        self.rules
-            .iter()
-            .find({
-                let mut happens = happens;
-                move |rule| happens(rule)
-            })
-            .map(|rule| rule.kind)
+        let mut happens = |rule: &&Fault| rule.class == class && rule.when.happens(number, chance);
+        self.rules.iter().find(|rule| happens(rule)).map(|rule| rule.kind)
     }
 }

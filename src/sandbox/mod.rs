@@ -1,11 +1,13 @@
-//! The embedded portal: a real HTTP server on loopback that behaves as `docspace-contract.md` says, byte shapes
+//! The embedded portal, with a mail server beside it: a real HTTP server on loopback that behaves as `docspace-contract.md` says, byte shapes
 //! included. It serves demonstrations and is the test double of the whole suite; it counts what it saw.
 //!
 //! It shares no encoding with the client: two readings of the contract check each other.
 
 mod faults;
 mod limits;
+mod mail;
 mod people;
+mod post;
 mod routes;
 mod state;
 
@@ -25,6 +27,7 @@ pub use self::{
     faults::{Class, Fault},
     limits::Limits,
     people::{User, keys_of, users_of},
+    post::{Mail, MailConfig, MailFault},
     state::{Config, Stats},
 };
 use crate::user::UserId;
@@ -33,6 +36,7 @@ use crate::user::UserId;
 #[derive(Debug)]
 pub struct Sandbox {
     address: SocketAddr,
+    mail_address: SocketAddr,
     api_key: String,
     token: String,
     state: Arc<Mutex<State>>,
@@ -46,18 +50,17 @@ impl Sandbox {
         let mut random = rand::make_rng::<StdRng>();
         let api_key = config.api_key.clone().unwrap_or_else(|| format!("sk-{}", hex(&random.random::<[u8; 32]>())));
         let token = hex(&random.random::<[u8; 24]>());
-        let listener = std::net::TcpListener::bind(("127.0.0.1", config.port))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+        let (listener, address) = listen(config.port)?;
+        let (mail_listener, mail_address) = listen(config.mail.port)?;
         let state = Arc::new(Mutex::new(State::new(config, address, api_key.clone(), token.clone())));
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&state);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name("sandbox".to_owned()).spawn(move || {
             let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, serve(listener, served, stopped));
+            local.block_on(&runtime, serve(listener, mail_listener, served, stopped));
         })?;
-        Ok(Self { address, api_key, token, state, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, mail_address, api_key, token, state, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -68,6 +71,16 @@ impl Sandbox {
     /// Its origin, as a portal's address.
     pub fn origin(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Its mail server.
+    pub fn mail_server(&self) -> String {
+        format!("smtp://{}", self.mail_address)
+    }
+
+    /// The mails that came and are kept, the oldest first.
+    pub fn mails(&self) -> Vec<Mail> {
+        lock(&self.state).post.mails()
     }
 
     /// The API key.
@@ -103,8 +116,30 @@ impl Drop for Sandbox {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, state: Arc<Mutex<State>>, stopped: oneshot::Receiver<()>) {
-    let Ok(listener) = TcpListener::from_std(listener) else { return };
+fn listen(port: u16) -> io::Result<(std::net::TcpListener, SocketAddr)> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+async fn serve(
+    listener: std::net::TcpListener,
+    mail_listener: std::net::TcpListener,
+    state: Arc<Mutex<State>>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let (Ok(listener), Ok(mail_listener)) = (TcpListener::from_std(listener), TcpListener::from_std(mail_listener))
+    else {
+        return;
+    };
+    let mails = Arc::clone(&state);
+    let accept_mail = async {
+        loop {
+            let Ok((stream, _)) = mail_listener.accept().await else { continue };
+            tokio::task::spawn_local(mail::serve(stream, Arc::clone(&mails)));
+        }
+    };
     let accept = async {
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
@@ -125,6 +160,7 @@ async fn serve(listener: std::net::TcpListener, state: Arc<Mutex<State>>, stoppe
     };
     tokio::select! {
         () = accept => {}
+        () = accept_mail => {}
         _ = stopped => {}
     }
 }

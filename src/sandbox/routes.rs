@@ -63,6 +63,10 @@ pub(super) async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>)
         let stats = lock(&state).stats();
         return Ok(ok_json(serde_json::to_string(&stats).unwrap_or_default()));
     }
+    if path == "/sandbox/mails" {
+        let mails = lock(&state).post.mails();
+        return Ok(ok_json(serde_json::to_string(&mails).unwrap_or_default()));
+    }
     let query = head.uri.query().unwrap_or_default().to_owned();
     // A body is read whole before anything is done, as a real server does.
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();

@@ -13,6 +13,7 @@ use super::{
     faults::{Fault, Faults},
     limits::{Limits, Usage},
     people::{People, User},
+    post::{MailConfig, Post},
 };
 use crate::user::EmployeeType;
 
@@ -53,6 +54,8 @@ pub struct Config {
     pub clock_off: jiff::SignedDuration,
     /// What goes wrong.
     pub faults: Vec<Fault>,
+    /// Its mail server.
+    pub mail: MailConfig,
     /// Makes latencies and faults repeatable.
     pub seed: u64,
 }
@@ -77,6 +80,7 @@ impl Default for Config {
             version: "3.7.2".to_owned(),
             clock_off: jiff::SignedDuration::ZERO,
             faults: Vec::new(),
+            mail: MailConfig::default(),
             seed: 1,
         }
     }
@@ -89,6 +93,8 @@ pub struct Stats {
     pub messages: BTreeMap<String, u32>,
     /// Invitation mails, by address.
     pub invitations: BTreeMap<String, u32>,
+    /// Mails that its mail server took, by recipient.
+    pub mails: BTreeMap<String, u32>,
     /// Requests that arrived, by class.
     pub requests: BTreeMap<&'static str, u64>,
     /// Requests refused, by limiter.
@@ -123,6 +129,7 @@ pub(super) struct State {
     pub(super) people: People,
     pub(super) usage: HashMap<Partition, Usage>,
     pub(super) faults: Faults,
+    pub(super) post: Post,
     pub(super) chance: StdRng,
     pub(super) started: Instant,
     pub(super) messages: BTreeMap<String, u32>,
@@ -145,6 +152,7 @@ impl State {
             origin: format!("http://{address}"),
             people: People::new(users),
             faults: Faults::new(config.faults.clone(), config.seed),
+            post: Post::new(config.mail.clone(), config.seed),
             chance: StdRng::seed_from_u64(config.seed),
             usage: HashMap::new(),
             #[expect(clippy::disallowed_methods, reason = "the portal has a clock of its own")]
@@ -173,6 +181,7 @@ impl State {
         Stats {
             messages: self.messages.clone(),
             invitations: self.invitations.clone(),
+            mails: self.post.counted.clone(),
             requests: self.requests.clone(),
             refusals: self.refusals.clone(),
             peak_window: self.usage.values().map(|usage| usage.peak_window).max().unwrap_or(0),

@@ -21,6 +21,7 @@ mod ledger;
 #[cfg(unix)]
 mod ledger_elsewhere;
 mod limits;
+mod mail_server;
 mod messages;
 mod outcomes;
 mod outputs;
