@@ -26,6 +26,7 @@ use crate::{
     pace::Rate,
     roster::{Mapped, MappedType, Reading, Source},
     settings::FailOn,
+    smtp::{PasswordSource, Server},
     terminal::{
         ProgressKind,
         logs::{self, LogFormat},
@@ -206,6 +207,9 @@ pub struct DoctorArgs {
     /// The ledger to look at [default: in your state directory]
     #[arg(long, env = "ONBOARD_LEDGER", value_name = "PLACE")]
     pub ledger: Option<PathBuf>,
+    /// The mail server to look at.
+    #[command(flatten)]
+    pub smtp: SmtpArgs,
     /// As JSON
     #[arg(long)]
     pub json: bool,
@@ -364,6 +368,32 @@ pub struct PortalArgs {
     /// Go through this proxy by CONNECT; never for loopback [env: HTTPS_PROXY, NO_PROXY]
     #[arg(long, value_name = "URL")]
     pub proxy: Option<ProxyAddress>,
+}
+
+/// A mail server.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Mail")]
+pub struct SmtpArgs {
+    /// The mail server: smtps://USER@HOST, or smtp:// for STARTTLS; the password by ONBOARD_SMTP_PASSWORD, or below
+    #[arg(long, value_name = "URL")]
+    pub smtp: Option<Server>,
+    /// File with the password of the mail server's user
+    #[arg(long, env = "ONBOARD_SMTP_PASSWORD_FILE", value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
+    pub smtp_password_file: Option<String>,
+    /// Command that prints that password
+    #[arg(long, value_name = "CMD", value_parser = NonEmptyStringValueParser::new())]
+    pub smtp_password_command: Option<String>,
+}
+
+impl SmtpArgs {
+    /// Where the password comes from.
+    pub fn password(&self) -> PasswordSource {
+        match (&self.smtp_password_command, &self.smtp_password_file) {
+            (Some(command), _) => PasswordSource::Command(command.clone()),
+            (None, Some(path)) => PasswordSource::File(PathBuf::from(path)),
+            (None, None) => PasswordSource::Environment,
+        }
+    }
 }
 
 /// The limits of the portal.

@@ -528,7 +528,9 @@ fn effective(command: &clap::Command, matches: &ArgMatches, file: Option<&File>)
             }
             "key" if source != Provenance::Default => "set".to_owned(),
             // What follows the program's name may be a secret, and how would one know.
-            "api_key_command" => raw.first().map(|command| first_word(command)).unwrap_or_default(),
+            "api_key_command" | "smtp_password_command" => {
+                raw.first().map(|command| first_word(command)).unwrap_or_default()
+            }
             _ => raw.iter().map(|value| masked_value(value)).collect::<Vec<_>>().join(","),
         };
         settings.push(Setting { name: long.to_owned(), value: Shown(&value).to_string(), source });

@@ -5,6 +5,7 @@ use std::io::Write;
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use serde_json::Value;
 
+use super::mail_server;
 use crate::{
     access,
     cli::DoctorArgs,
@@ -61,6 +62,14 @@ pub(super) fn execute(args: &DoctorArgs, screen: &Screen, out: &mut dyn Write) -
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(look(args, &entry, &mut findings));
     look_at_ledger(args, &entry, &mut findings);
+    if let Some(server) = &args.smtp.smtp {
+        for seen in runtime.block_on(mail_server::look(args, server, &Environment::of_process())) {
+            match seen.next {
+                Some(next) => findings.bad(seen.check, seen.message, next),
+                None => findings.good(seen.check, seen.message),
+            }
+        }
+    }
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &findings.0)?;
         writeln!(out)?;

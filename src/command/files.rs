@@ -49,6 +49,8 @@ pub(super) fn of(cli: &Cli) -> Files {
         }
         Command::Doctor(args) => {
             let files = with_portal(files, &args.portal).reads("the machine key", args.sign_with.as_deref());
+            let files =
+                files.reads("the mail server's password", args.smtp.smtp_password_file.as_deref().map(Path::new));
             with_ledger_at(files, args.ledger.as_deref(), args.portal.portal.as_ref())
         }
         Command::History(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref()),

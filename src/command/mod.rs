@@ -7,6 +7,7 @@ mod export;
 mod files;
 mod history;
 mod ledger;
+mod mail_server;
 mod packaging;
 mod plan;
 mod portal_fault;

@@ -1,4 +1,4 @@
-//! Mails to the sandbox's mail server, which shares no code with the client.
+//! Mails to the sandbox's mail server, which shares no code with the client, and what `doctor` sees of one.
 
 use std::{path::Path, time::Duration};
 
@@ -128,6 +128,72 @@ fn greylisting_is_waited_out_and_a_login_is_needed_where_it_is() {
     let other = sandbox(MailConfig { password: Some("another".to_owned()), ..MailConfig::default() });
     let wrong = mailer(&other, Some("it"), Duration::from_secs(30));
     assert_eq!(refused(ask(wrong.deliver(&envelope("anna@b.example"), MAIL))), (Whose::Everybody, 535));
+}
+
+/// `doctor` about a mail server; what it says of mail, a line each.
+fn doctor(bench: &Bench, sandbox: &Sandbox, more: &[&str], variables: &[(&str, &str)]) -> (i32, Vec<String>) {
+    bench.key_of(sandbox);
+    bench.write("machinekey", "machine-key");
+    let origin = sandbox.origin();
+    let args = [&["doctor", "--portal", &origin, "--api-key-file", "key", "--sign-with", "machinekey"], more].concat();
+    let output = bench.command(&args).envs(variables.iter().copied()).output().expect("run");
+    let said = String::from_utf8(output.stdout).expect("text") + &String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains("correct horse"), "{said}");
+    let lines = said.lines().skip_while(|line| !line.contains("mail ")).map(|line| line.trim().to_owned());
+    (output.status.code().unwrap_or(-1), lines.collect())
+}
+
+#[test]
+fn doctor_looks_at_a_mail_server_up_to_its_recipients_and_sends_nothing() {
+    let bench = Bench::new();
+    let sandbox = sandbox(MailConfig { password: Some("correct horse".to_owned()), ..MailConfig::default() });
+    let at = |user: &str| sandbox.mail_server().replace("://", &format!("://{user}"));
+    let password = [("ONBOARD_SMTP_PASSWORD", "correct horse")];
+    let (status, lines) = doctor(&bench, &sandbox, &["--smtp", &at("it%40a.example@")], &password);
+    let name = sandbox.mail_server();
+    assert_eq!(
+        lines,
+        [
+            format!("\u{2713} mail server    {name} answers, in the clear, on this machine"),
+            "\u{2713} mail login     accepted for it@a.example".to_owned(),
+            "\u{2713} mail sender    a mail from it@a.example to itself would be taken; nothing was sent".to_owned(),
+        ]
+    );
+    assert_eq!(status, 0);
+    bench.write("word", "correct horse\n");
+    let from_file = doctor(&bench, &sandbox, &["--smtp", &at("it@"), "--smtp-password-file", "word"], &[]);
+    assert!(from_file.1[2].contains("not looked at"), "{from_file:?}");
+    let printed = doctor(&bench, &sandbox, &["--smtp", &at("it@"), "--smtp-password-command", "cat word"], &[]);
+    assert_eq!(printed, from_file);
+    for (user, variables, said) in [
+        ("it@", &[][..], "no password is given"),
+        ("it@", &[("ONBOARD_SMTP_PASSWORD", "wrong")], "answered 535 5.7.8 to AUTH"),
+    ] {
+        let (status, lines) = doctor(&bench, &sandbox, &["--smtp", &at(user)], variables);
+        assert!(status == 3 && lines.iter().any(|line| line.contains(said)), "{lines:?}");
+    }
+    let strict = faulty(&["sender:553:#1"]);
+    let at = strict.mail_server().replace("://", "://it%40a.example@");
+    let (status, lines) = doctor(&bench, &strict, &["--smtp", &at], &password);
+    assert!(status == 3 && lines.iter().any(|line| line.contains("offers no login at all")), "{lines:?}");
+    let (status, lines) = doctor(&bench, &strict, &["--smtp", "smtp://127.0.0.1:1"], &[]);
+    assert!(status == 3 && lines.iter().any(|line| line.contains("smtp://127.0.0.1:1 cannot be reached")), "{lines:?}");
+    assert!(sandbox.mails().is_empty() && strict.mails().is_empty());
+}
+
+#[test]
+fn a_password_in_the_address_is_told_back_nowhere() {
+    let bench = Bench::new();
+    let portal = sandbox(MailConfig::default());
+    bench.key_of(&portal);
+    let origin = portal.origin();
+    for given in
+        ["smtps://it:SECRETPW@mail.example.com", "smtp://it:SECRETPW@mail example", "it:SECRETPW@mail.example.com"]
+    {
+        let ended = bench.onboard(&["doctor", "--portal", &origin, "--api-key-file", "key", "--smtp", given]).with(2);
+        assert!(!ended.err.contains("SECRETPW") && !ended.out.contains("SECRETPW"), "{}", ended.err);
+        assert!(ended.said().contains("--smtp"), "{}", ended.err);
+    }
 }
 
 #[test]
