@@ -16,6 +16,9 @@ use crate::{
 /// So many different words may be types of people.
 const WORDS: usize = 12;
 
+/// So many columns are named that may be the one.
+const ALTERNATIVES: usize = 3;
+
 /// What the cells of a column hold.
 #[derive(Debug, Default, Clone)]
 struct Tally {
@@ -58,40 +61,37 @@ impl Tallies {
 
     /// What may be meant for each missing column, in the words to type.
     pub(super) fn hints(&self, names: &[String], missing: &[Role]) -> String {
-        let most = |of: fn(&Tally) -> u64| {
-            let found =
-                self.columns.iter().zip(names).filter(|(tally, _)| of(tally) > 0 && of(tally) * 2 > tally.filled);
-            let best = found.clone().map(|(tally, _)| of(tally)).max()?;
-            let mut best = found.filter(|(tally, _)| of(tally) == best);
-            // Of two that are alike, neither is it.
-            match (best.next(), best.next()) {
-                (Some((tally, name)), None) => Some((of(tally), name)),
-                _ => None,
-            }
+        // Those that hold mostly this, the fullest first: which of two is meant, only a person knows.
+        let all = |of: fn(&Tally) -> u64| {
+            let is_one = |(tally, _): &(&Tally, &String)| of(tally) > 0 && of(tally) * 2 > tally.filled;
+            let found = self.columns.iter().zip(names).filter(is_one).map(|(tally, name)| (of(tally), name));
+            let mut found: Vec<(u64, &String)> = found.collect();
+            found.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+            found.truncate(ALTERNATIVES);
+            found
         };
-        let typed = |role: Role, name: &str| {
-            shell_word(&format!("--map={}={}", role.as_str(), Shown(name))).replacen("--map=", "--map ", 1)
-        };
+        let typed =
+            |role: Role, name: &str| format!("--map {}", shell_word(&format!("{}={}", role.as_str(), Shown(name))));
         let (mut said, mut options) = (Vec::new(), Vec::new());
         for role in missing {
-            let found = match role {
-                Role::UserId => most(|tally| tally.ids)
-                    .map(|(number, name)| (Role::UserId, name, counted(number, "user id", "user ids")))
-                    .or_else(|| {
-                        most(|tally| tally.addresses)
-                            .map(|(number, name)| (Role::Email, name, counted(number, "address", "addresses")))
-                    }),
-                Role::Email => most(|tally| tally.addresses)
-                    .map(|(number, name)| (Role::Email, name, counted(number, "address", "addresses"))),
-                Role::EmployeeType => most(|tally| tally.types).map(|(number, name)| {
-                    (Role::EmployeeType, name, counted(number, "employee type", "employee types"))
-                }),
-                Role::Key | Role::Name => None,
+            let ids = || (Role::UserId, all(|tally| tally.ids), ["user id", "user ids"]);
+            let addresses = || (Role::Email, all(|tally| tally.addresses), ["address", "addresses"]);
+            let (role_found, found, [one, more]) = match role {
+                Role::UserId => Some(ids()).filter(|(_, found, _)| !found.is_empty()).unwrap_or_else(addresses),
+                Role::Email => addresses(),
+                Role::EmployeeType => (*role, all(|tally| tally.types), ["employee type", "employee types"]),
+                Role::Key | Role::Name => (*role, Vec::new(), ["", ""]),
             };
-            match found {
-                Some((role, name, holds)) => {
-                    said.push(format!("column `{}` holds {holds}", Shown(name)));
-                    options.push(typed(role, name));
+            for (number, name) in &found {
+                said.push(format!("column `{}` holds {}", Shown(name), counted(*number, one, more)));
+            }
+            let mut ways = found.iter().map(|(_, name)| typed(role_found, name));
+            match ways.next() {
+                Some(way) => {
+                    let others: Vec<String> = ways.collect();
+                    let others =
+                        if others.is_empty() { String::new() } else { format!(" (or {})", others.join(", or ")) };
+                    options.push(format!("{way}{others}"));
                 }
                 None if *role == Role::EmployeeType => {
                     let few = self.words(names);
@@ -104,15 +104,19 @@ impl Tallies {
                         options.push(typed(Role::EmployeeType, name));
                         let word = words.iter().next().map(|word| shell_word(&format!("{}=TYPE", Shown(word))));
                         options.push(format!("--map-type {} (and so on)", word.unwrap_or_default()));
-                    } else {
+                    } else if missing.len() == 1 || !options.is_empty() {
                         options.push("--type User where everybody is to become that".to_owned());
                     }
                 }
-                None => {}
+                None => said.push(match role {
+                    Role::Email => "no column holds e-mail addresses".to_owned(),
+                    _ => "no column holds user ids or e-mail addresses".to_owned(),
+                }),
             }
         }
         match (said.is_empty(), options.is_empty()) {
-            (_, true) => String::new(),
+            (true, true) => String::new(),
+            (false, true) => format!(". {}", capital(&said.join("; "))),
             (true, false) => format!(". Try {}", options.join(" ")),
             (false, false) => format!(". {}: {}", capital(&said.join("; ")), options.join(" ")),
         }

@@ -337,6 +337,11 @@ impl Roster {
         key.into_iter().chain(cut).chain(everybody).chain(admins).collect()
     }
 
+    /// Which column may be the one of addresses, where none is: the end of a sentence, in the words to type.
+    pub fn guessed_addresses(&self) -> Result<String, RosterError> {
+        guessed(&self.spool, self.delimiter, self.skipped, &[Role::Email], &self.columns.reading)
+    }
+
     /// Warnings and notes, each as the line in which whoever looks at the roster is told of it.
     pub fn said_aloud(&self) -> impl Iterator<Item = String> {
         let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}"));

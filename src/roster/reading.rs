@@ -88,7 +88,11 @@ impl FromStr for Mapped {
         if plain(column).is_empty() {
             return Err("the name of the column is missing, as in user_id=Personal-Nr".to_owned());
         }
-        Ok(Self { role: role.parse()?, column: column.trim().to_owned() })
+        let role = role.parse().map_err(|none: String| match column.parse::<Role>() {
+            Ok(meant) => format!("{none}; the role comes first: {}={}", meant.as_str(), Shown(role.trim())),
+            Err(_) => none,
+        })?;
+        Ok(Self { role, column: column.trim().to_owned() })
     }
 }
 
@@ -112,10 +116,13 @@ impl FromStr for MappedType {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (word, kind) = text.rsplit_once('=').ok_or("it is WORD=TYPE, as in Mitarbeiter=User")?;
-        let employee_type = kind
-            .trim()
-            .parse()
-            .map_err(|_none| format!("`{}` is none of Guest, User, RoomAdmin, DocSpaceAdmin", Shown(kind.trim())))?;
+        let employee_type = kind.trim().parse().map_err(|_none| {
+            let none = format!("`{}` is none of Guest, User, RoomAdmin, DocSpaceAdmin", Shown(kind.trim()));
+            match word.parse::<EmployeeType>() {
+                Ok(meant) => format!("{none}; the word comes first: {}={}", Shown(kind.trim()), meant.as_str()),
+                Err(_) => none,
+            }
+        })?;
         let word = word.trim();
         if word.is_empty() {
             return Err("the word is missing, as in Mitarbeiter=User".to_owned());
@@ -201,12 +208,16 @@ mod tests {
         assert_eq!(mapped("user_id=Personal-Nr").map(|mapped| mapped.to_string()), Ok("user_id=Personal-Nr".into()));
         assert_eq!(mapped("type=Art = neu").map(|mapped| mapped.column), Ok("Art = neu".into()));
         assert_eq!(mapped("E-Mail=Mail").map(|mapped| mapped.role), Ok(Role::Email));
+        let turned = mapped("Kennung=userId").expect_err("turned round");
+        assert!(turned.ends_with("; the role comes first: user_id=Kennung"), "{turned}");
         for wrong in ["user_id", "id=x", "email=", "=x"] {
             assert!(mapped(wrong).is_err(), "{wrong}");
         }
         let types = |text: &str| text.parse::<MappedType>();
         assert_eq!(types(" Mitarbeiter = user").map(|mapped| mapped.to_string()), Ok("Mitarbeiter=User".into()));
         assert_eq!(types("user=User").map(|mapped| mapped.employee_type), Ok(EmployeeType::User));
+        let turned = types("user=Mitarbeiter").expect_err("turned round");
+        assert!(turned.ends_with("; the word comes first: Mitarbeiter=User"), "{turned}");
         for wrong in ["Mitarbeiter", "Mitarbeiter=2", "=User", "Guest=User", "Mitarbeiter=Mitarbeiter"] {
             assert!(types(wrong).is_err(), "{wrong}");
         }

@@ -274,7 +274,8 @@ fn refuse_contradictions(settings: &Settings) -> Result<(), anyhow::Error> {
 fn refuse_unusable(settings: &Settings, roster: &Roster) -> Result<(), anyhow::Error> {
     roster.is_for_one_portal()?;
     if needs(settings.mail).by_address && roster.columns().email.is_none() {
-        bail!("{} has no column `email`: invitations go to addresses", settings.source);
+        let guess = roster.guessed_addresses()?;
+        bail!("{} has no column `email`, and invitations go to addresses{guess}", settings.source);
     }
     if !settings.selection.only.is_empty() && !roster.is_results() {
         bail!("--only takes rows by their outcome, and {} is no results file; leave it off", settings.source);

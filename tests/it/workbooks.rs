@@ -271,6 +271,35 @@ fn columns_and_words_of_hr_are_taken_as_somebody_says() {
 }
 
 #[test]
+fn which_column_may_be_meant_is_told_by_what_the_columns_hold() {
+    let bench = Bench::new();
+    let said = |text: &str| {
+        bench.write("hr.csv", text);
+        bench.onboard(&["check", "hr.csv"]).with(2).said()
+    };
+    let two = "Nr,Mail dienstlich,Mail privat,Rolle\n1,a@x.example,a@y.example,User\n2,b@x.example,,Guest\n";
+    let told = said(two);
+    assert!(
+        told.ends_with(
+            "Column `Mail dienstlich` holds 2 addresses; column `Mail privat` holds 1 address; column `Rolle` holds 2 \
+             employee types: --map 'email=Mail dienstlich' (or --map 'email=Mail privat') --map employee_type=Rolle"
+        ),
+        "{told}"
+    );
+    let told = said("a,type\nx,User\n");
+    assert!(told.ends_with("it has `a`, `type`. No column holds user ids or e-mail addresses"), "{told}");
+    let told = said("a,b\nx,y\n");
+    assert!(told.ends_with("it has `a`, `b`. No column holds user ids or e-mail addresses"), "{told}");
+    let portal = portal(&active(1));
+    bench.key_of(&portal);
+    bench.write("new.csv", format!("user_id,Mail,type\n{ADA},new@example.com,User\n"));
+    let to = ["--portal", &portal.origin(), "--api-key-file", "key"].map(str::to_owned);
+    let args: Vec<&str> = ["invite", "new.csv"].into_iter().chain(to.iter().map(String::as_str)).collect();
+    let told = bench.onboard(&args).with(2).said();
+    assert!(told.ends_with("invitations go to addresses. Column `Mail` holds 1 address: --map email=Mail"), "{told}");
+}
+
+#[test]
 fn what_is_typed_of_one_column_or_word_leaves_the_settings_of_the_others() {
     let bench = Bench::new();
     bench.write("hr.csv", "Mail;Privat;Rolle\nada@example.com;ada@example.org;Chef\nbo@example.com;;Extern\n");
