@@ -7,7 +7,7 @@ use std::{
     io,
 };
 
-use super::summary::{Attention, Summary};
+use super::summary::{Attention, Summary, name};
 use crate::{
     code::Code,
     display::{Grouped, Shown, Span, count},
@@ -29,6 +29,8 @@ pub struct BadRows {
     rows: u64,
     /// The number of the first of them, from 1.
     example: u64,
+    /// The first of them.
+    first: Vec<u64>,
     /// The line of the first of them.
     line: Option<u64>,
     /// Where the first of them is in a workbook, as Excel has it.
@@ -38,7 +40,16 @@ pub struct BadRows {
 impl From<&BadRows> for Attention {
     fn from(group: &BadRows) -> Self {
         let BadRows { outcome, code, rows, example, .. } = *group;
-        Self { outcome, reason: group.reason.clone(), code, rows, example, cell: group.cell.clone(), again: true }
+        Self {
+            outcome,
+            reason: group.reason.clone(),
+            code,
+            rows,
+            example,
+            first: group.first.clone(),
+            cell: group.cell.clone(),
+            again: true,
+        }
     }
 }
 
@@ -57,7 +68,11 @@ pub fn bad_rows(summary: &Summary, roster: &Roster, settled: impl Fn(usize) -> b
         }
         let Some(problem) = problem.filter(|_| settled(number)) else { return Ok(()) };
         match invalid.entry((problem.column, problem.kind())) {
-            Entry::Occupied(mut group) => group.get_mut().rows += 1,
+            Entry::Occupied(mut group) => {
+                let group = group.get_mut();
+                group.rows += 1;
+                name(&mut group.first, row);
+            }
             Entry::Vacant(group) => {
                 let name = problem.column.and_then(|column| roster.columns().names.get(column));
                 let cell = name.map(|name| format!("column {}: ", Shown(name))).unwrap_or_default();
@@ -67,6 +82,7 @@ pub fn bad_rows(summary: &Summary, roster: &Roster, settled: impl Fn(usize) -> b
                     reason: format!("{cell}{}", problem.with_help()),
                     rows: 1,
                     example: row,
+                    first: vec![row],
                     line: Some(problem.at.unwrap_or(record.line)),
                     cell: roster.in_sheet(record.line, problem.column),
                 });
@@ -81,6 +97,7 @@ pub fn bad_rows(summary: &Summary, roster: &Roster, settled: impl Fn(usize) -> b
             reason: group.reason.clone(),
             rows: group.rows,
             example: group.example,
+            first: group.first.clone(),
             line: lines.get(&group.example).copied(),
             cell: group.cell.clone(),
         })
@@ -326,6 +343,7 @@ mod tests {
                 reason: String::new(),
                 rows,
                 example: 1,
+                first: Vec::new(),
                 line: None,
                 cell: None,
             };

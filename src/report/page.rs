@@ -1,6 +1,6 @@
 //! The report: one HTML page that needs nothing from elsewhere, opens from disk, and prints.
 
-use std::io;
+use std::{collections::HashMap, io};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{
     attempt::Mail,
+    code::Code,
     display::{Grouped, Shown, as_f64, count},
-    mail::word,
+    mail::{meaning, word},
     outcome::{Outcome, Tally},
     roster::Roster,
     sheet::denature,
@@ -19,13 +20,19 @@ use crate::{
 
 /// So many rows are in the page's table; a browser has trouble with more.
 pub const MOST_ROWS: usize = 20_000;
+/// So many reasons are told; whoever reads more of them looks at the rows.
+const MOST_GROUPS: usize = 200;
 
 /// A row of the report.
 #[derive(Debug, Clone)]
 pub struct PageRow {
     /// From 1.
     pub row: u64,
-    /// The user.
+    /// The person's name, where the roster has it.
+    pub name: String,
+    /// The person's address, where the roster has it.
+    pub address: String,
+    /// The user's id.
     pub user: String,
     /// The employee type.
     pub kind: String,
@@ -39,6 +46,19 @@ pub struct PageRow {
     pub link: Option<String>,
 }
 
+impl PageRow {
+    /// What the person is called: as the roster has it, and by an id only where it has nothing else.
+    fn person(&self) -> &str {
+        let known = [&self.name, &self.address, &self.user];
+        known.into_iter().find(|text| !text.is_empty()).map_or("", String::as_str)
+    }
+
+    /// What else tells the person from others of that name.
+    fn also(&self) -> Option<&str> {
+        Some(self.address.as_str()).filter(|address| !self.name.is_empty() && !address.is_empty())
+    }
+}
+
 /// What is known of the run, beyond its rows.
 #[derive(Debug, Clone)]
 pub struct About {
@@ -48,6 +68,8 @@ pub struct About {
     pub title: String,
     /// Lines under the title: portal, time, exit status.
     pub lines: Vec<String>,
+    /// What is to be said of a dry run before all else.
+    pub dry_run: Option<String>,
     /// Why the run ended before its rows did.
     pub stopped: Option<String>,
     /// Rows by outcome.
@@ -65,17 +87,24 @@ pub struct About {
 pub fn page_of(results: &Roster, title: &str, with_links: bool) -> io::Result<Option<String>> {
     let Some(columns) = results.columns().results else { return Ok(None) };
     let (mut rows, mut tally, mut reasons) = (Vec::new(), Tally::default(), Reasons::default());
+    // Cells that are wrong in the same way are told together, in the words of the first of them.
+    let mut alike: HashMap<String, String> = HashMap::new();
     results.for_each(|number, _, record, _| -> io::Result<()> {
         let [_, user, kind, link, active, outcome, _, _, detail] =
             columns.map(|column| denature(record.cell(column)).to_owned());
         let Ok(outcome) = outcome.parse::<Outcome>() else { return Ok(()) };
         tally.add(outcome);
         if outcome.needs_a_person() {
-            reasons.add(number, outcome, detail.clone(), None, true);
+            let reason = match outcome {
+                Outcome::Invalid => alike.entry(without_values(&detail)).or_insert_with(|| detail.clone()).clone(),
+                _ => detail.clone(),
+            };
+            reasons.add(number, outcome, reason, None, true);
         }
         if rows.len() < MOST_ROWS {
             let link = with_links.then_some(link);
-            rows.push(PageRow { row: number as u64 + 1, user, kind, active, outcome, detail, link });
+            let [name, address] = results.columns().person(record);
+            rows.push(PageRow { row: number as u64 + 1, name, address, user, kind, active, outcome, detail, link });
         }
         Ok(())
     })?;
@@ -83,6 +112,7 @@ pub fn page_of(results: &Roster, title: &str, with_links: bool) -> io::Result<Op
         mail: Mail::Congratulation,
         title: title.to_owned(),
         lines: vec![count(tally.total(), "row")],
+        dry_run: None,
         stopped: None,
         outcomes: tally,
         traffic: None,
@@ -90,6 +120,12 @@ pub fn page_of(results: &Roster, title: &str, with_links: bool) -> io::Result<Op
         attention: reasons.grouped(),
     };
     Ok(Some(page(&about, &rows)))
+}
+
+/// A reason without what stands in quotes, and without numbers: what rows that are wrong in the same way share.
+fn without_values(detail: &str) -> String {
+    let unquoted = detail.split('`').step_by(2).flat_map(str::chars);
+    unquoted.filter(|c| !c.is_ascii_digit()).collect()
 }
 
 /// The page; of the rows it is given, it shows the first [`MOST_ROWS`].
@@ -111,13 +147,21 @@ pub fn page(about: &About, rows: &[PageRow]) -> String {
                 header {
                     h1 { (title) }
                     @for line in &about.lines { p.soft { (line) } }
-                    @if let Some(stopped) = &about.stopped { p.stopped { (stopped) } }
+                    p.lead { (lead(about.mail, &about.outcomes)) }
+                    @if let Some(dry) = &about.dry_run { p.told { (dry) } }
+                    @if let Some(stopped) = &about.stopped { p.stopped { (worded(stopped)) } }
+                    nav aria-label="On this page" {
+                        a href="#attention" { "Needs a person" }
+                        a href="#outcomes" { "Result" }
+                        a href="#all" { "All rows" }
+                        @if about.traffic.is_some() { a href="#requests" { "Figures" } }
+                    }
                 }
                 main {
-                    (outcomes(about.mail, &about.outcomes))
+                    (attention(about.mail, &about.attention, rows))
+                    (outcomes(about.mail, &about.outcomes, about.dry_run.is_some()))
+                    (table(about.mail, rows, &about.outcomes))
                     @if let Some(traffic) = &about.traffic { (charts(traffic, about.per_second)) }
-                    (attention(about.mail, &about.attention))
-                    (table(about.mail, rows, about.outcomes.total()))
                 }
                 script { (PreEscaped(include_str!("page.js"))) }
             }
@@ -126,10 +170,40 @@ pub fn page(about: &About, rows: &[PageRow]) -> String {
     markup.into_string()
 }
 
-fn outcomes(mail: Mail, tally: &Tally) -> Markup {
+/// What it came to, in a sentence.
+fn lead(mail: Mail, tally: &Tally) -> String {
+    let persons: u64 = tally.occurred().filter(|(outcome, _)| outcome.needs_a_person()).map(|(_, rows)| rows).sum();
+    let rest = match persons {
+        0 => "nothing needs a person".to_owned(),
+        1 => "1 needs a person".to_owned(),
+        more => format!("{} need a person", Grouped(more)),
+    };
+    format!(
+        "{} of {} {}; {rest}.",
+        Grouped(tally.count(Outcome::Sent)),
+        count(tally.total(), "row"),
+        word(mail, Outcome::Sent)
+    )
+}
+
+/// A text with what stands between backticks set apart, as what is typed.
+fn worded(text: &str) -> Markup {
+    html! {
+        @for (place, part) in text.split('`').enumerate() {
+            @if place % 2 == 1 { code { (Shown(part)) } } @else { (part) }
+        }
+    }
+}
+
+fn outcomes(mail: Mail, tally: &Tally, dry: bool) -> Markup {
+    let means = |outcome| match outcome {
+        Outcome::NotAttempted if dry => "would be sent, or was not reached; each row says which",
+        // What is to be done stands above here.
+        outcome => meaning(mail, outcome).trim_end_matches("; see below"),
+    };
     html! {
         section aria-labelledby="outcomes" {
-            h2 id="outcomes" { "Outcomes" }
+            h2 id="outcomes" { "Result" }
             div.bar role="img" aria-label="share of each outcome" {
                 @for (outcome, rows) in tally.occurred() {
                     span class=(outcome.as_str()) style=(format!("flex:{rows};background:var(--c)")) title=(format!("{rows} {}", word(mail, outcome))) {}
@@ -137,7 +211,10 @@ fn outcomes(mail: Mail, tally: &Tally) -> Markup {
             }
             ul.key {
                 @for (outcome, rows) in tally.occurred() {
-                    li class=(outcome.as_str()) { b style="background:var(--c)" {} (Grouped(rows)) " " (word(mail, outcome)) }
+                    li class=(outcome.as_str()) {
+                        b style="background:var(--c)" {} (Grouped(rows)) " " (word(mail, outcome))
+                        span.soft { " " (means(outcome)) }
+                    }
                 }
             }
         }
@@ -147,7 +224,7 @@ fn outcomes(mail: Mail, tally: &Tally) -> Markup {
 fn charts(traffic: &Traffic, per_second: Option<f64>) -> Markup {
     html! {
         section aria-labelledby="requests" {
-            h2 id="requests" { "Requests" }
+            h2 id="requests" { "Figures" }
             p { (count(traffic.sent(), "request")) ", " (Grouped(traffic.refused())) " refused" }
             div.charts {
                 (pace(traffic, per_second))
@@ -211,44 +288,102 @@ fn latencies(traffic: &Traffic, class: Class) -> Markup {
     }
 }
 
-fn attention(mail: Mail, groups: &[Attention]) -> Markup {
+fn attention(mail: Mail, groups: &[Attention], rows: &[PageRow]) -> Markup {
+    // What nobody has decided comes first, and what only the roster's owner can mend last.
+    let urgency = [Outcome::Unknown, Outcome::Rejected, Outcome::Failed, Outcome::Invalid];
+    let of = |outcome| groups.iter().filter(move |group: &&Attention| group.outcome == outcome);
+    let sorted: Vec<&Attention> = urgency.into_iter().flat_map(of).collect();
     html! {
-        @if !groups.is_empty() {
-            section aria-labelledby="attention" {
-                h2 id="attention" { "Needs a person" }
+        section aria-labelledby="attention" {
+            h2 id="attention" { "Needs a person" }
+            @if sorted.is_empty() {
+                p { "Nothing." }
+            } @else {
                 div.scroll {
-                    table {
-                        thead { tr { th scope="col" { "rows" } th scope="col" { "outcome" } th scope="col" { "such as row" } th scope="col" { "why, and what to do" } } }
+                    table.groups {
+                        thead { tr { th scope="col" { "rows" } th scope="col" { "outcome" } th scope="col" { "who" } th scope="col" { "why, and what to do" } } }
                         tbody {
-                            @for group in groups.iter().take(200) {
+                            @for group in sorted.iter().take(MOST_GROUPS) {
                                 tr class=(group.outcome.as_str()) {
-                                    td.n { (Grouped(group.rows)) } td.outcome { (word(mail, group.outcome)) } td.n { (group.such_as()) } td.why { (Shown(&group.reason)) }
+                                    td.n { (Grouped(group.rows)) } td.outcome { (word(mail, group.outcome)) }
+                                    td.who { (people(group, rows)) }
+                                    td.why { (Shown(&group.reason)) @if let Some(next) = next_step(group) { p.next { "To do: " (worded(next)) } } }
                                 }
                             }
                         }
                     }
+                }
+                @if sorted.len() > MOST_GROUPS {
+                    p.soft { "And " (count((sorted.len() - MOST_GROUPS) as u64, "more reason")) "; all rows have theirs below." }
                 }
             }
         }
     }
 }
 
-fn table(mail: Mail, rows: &[PageRow], all: u64) -> Markup {
+/// The first of those who share a reason.
+fn people(group: &Attention, rows: &[PageRow]) -> Markup {
+    let row_of = |number: u64| rows.binary_search_by_key(&number, |row| row.row).ok().and_then(|place| rows.get(place));
+    let more = group.rows.saturating_sub(group.first.len() as u64);
+    html! {
+        ul {
+            @for number in &group.first {
+                @let person = row_of(*number).map_or("", PageRow::person);
+                @let cell = group.cell.as_ref().filter(|_| *number == group.example);
+                li {
+                    @if !person.is_empty() { (Shown(person)) " " }
+                    span.soft { "row " (number) @if let Some(cell) = cell { ", " (Shown(cell)) } }
+                }
+            }
+            @if more > 0 { li.soft { "and " (Grouped(more)) " more" } }
+        }
+    }
+}
+
+/// What to do about rows that ended so, where their reason does not say it itself.
+fn next_step(group: &Attention) -> Option<&'static str> {
+    match (group.outcome, group.code) {
+        (Outcome::Unknown, _) => None,
+        (_, Some(code)) => Some(code.next()),
+        (Outcome::Invalid, None) => Some(Code::RowInvalid.next()),
+        (Outcome::Failed, None) => Some(Code::NotSent.next()),
+        _ => None,
+    }
+}
+
+fn table(mail: Mail, rows: &[PageRow], tally: &Tally) -> Markup {
     let links = rows.iter().any(|row| row.link.is_some());
+    let all = tally.total();
     html! {
         section aria-labelledby="all" {
             h2 id="all" { "All rows" }
-            p { label for="search" { "Search " } input id="search" type="search" placeholder="user, type, outcome or reason"; " " span.soft id="found" role="status" {} }
+            // The choice works by the style sheet alone; the search needs the script, and is not there without it.
+            div.controls {
+                fieldset {
+                    legend { "Show" }
+                    input type="radio" name="outcome" id="o-all" value="" checked;
+                    label for="o-all" { "all " span.soft { (Grouped(all)) } }
+                    @for (outcome, count) in tally.occurred() {
+                        @let id = format!("o-{}", outcome.as_str());
+                        input type="radio" name="outcome" id=(id) value=(outcome.as_str());
+                        label for=(id) class=(outcome.as_str()) { (word(mail, outcome)) " " span.soft { (Grouped(count)) } }
+                    }
+                }
+                p.search { label for="search" { "Search " } input id="search" type="search" placeholder="name, type, outcome or reason"; }
+                p.soft id="found" role="status" {}
+            }
             @if all > MOST_ROWS as u64 {
                 p.soft { "The first " (Grouped(MOST_ROWS as u64)) " of " (Grouped(all)) " rows; the results file has all of them." }
             }
             div.scroll {
                 table id="rows" {
-                    thead { tr { th scope="col" { "row" } th scope="col" { "user" } th scope="col" { "type" } th scope="col" { "active" } th scope="col" { "outcome" } th scope="col" { "why" } @if links { th scope="col" { "link" } } } }
+                    thead { tr { th.n scope="col" { "row" } th.who scope="col" { "who" } th.type scope="col" { "type" } th.active scope="col" { "active" } th.is scope="col" { "outcome" } th scope="col" { "why" } @if links { th scope="col" { "link" } } } }
                     tbody {
                         @for row in rows.iter().take(MOST_ROWS) {
                             tr class=(row.outcome.as_str()) {
-                                td.n { (row.row) } td.id { (Shown(&row.user)) } td { (Shown(&row.kind)) } td { (Shown(&row.active)) }
+                                td.n { (row.row) }
+                                td.who { (Shown(row.person())) @if let Some(also) = row.also() { " " span.soft { (Shown(also)) } } }
+                                td { (Shown(&row.kind)) } td data-is="active" { (Shown(&row.active)) }
                                 td.outcome { (word(mail, row.outcome)) } td.why { (Shown(&row.detail)) }
                                 @if links { td.why { @if let Some(link) = &row.link { (Shown(link)) } } }
                             }
@@ -264,11 +399,55 @@ fn table(mail: Mail, rows: &[PageRow], all: u64) -> Markup {
 mod tests {
     use super::*;
 
+    fn named(name: &str, address: &str, user: &str) -> PageRow {
+        PageRow {
+            row: 1,
+            name: name.to_owned(),
+            address: address.to_owned(),
+            user: user.to_owned(),
+            kind: String::new(),
+            active: String::new(),
+            outcome: Outcome::Failed,
+            detail: String::new(),
+            link: None,
+        }
+    }
+
+    #[test]
+    fn people_are_told_by_name_or_address_and_by_an_id_only_where_there_is_neither() {
+        for (row, person, also) in [
+            (named("Anna", "a@x.example", "1-2"), "Anna", Some("a@x.example")),
+            (named("Anna", "", "1-2"), "Anna", None),
+            (named("", "a@x.example", "1-2"), "a@x.example", None),
+            (named("", "", "1-2"), "1-2", None),
+        ] {
+            assert_eq!((row.person(), row.also()), (person, also));
+        }
+    }
+
+    #[test]
+    fn cells_that_are_wrong_in_the_same_way_are_alike() {
+        let one = without_values("line 9, column user_id: `nobody` is no user id; it looks like 5bf6-7");
+        assert_eq!(one, without_values("line 12, column user_id: `no 1` is no user id; it looks like 5bf6-7"));
+        assert_ne!(one, without_values("line 9, column email: `nobody` is no address"));
+    }
+
+    #[test]
+    fn every_outcome_can_be_chosen_without_a_script() {
+        let css = include_str!("page.css");
+        for outcome in Outcome::ALL {
+            let rule = format!("main:has(#o-{outcome}:checked) #rows tbody tr:not(.{outcome})");
+            assert!(css.contains(&rule), "{rule}");
+        }
+    }
+
     #[test]
     fn nothing_from_outside_becomes_markup() {
         let nasty = "<script>alert(1)</script>\u{202e}\"'&";
         let row = PageRow {
             row: 1,
+            name: nasty.to_owned(),
+            address: nasty.to_owned(),
             user: nasty.to_owned(),
             kind: nasty.to_owned(),
             active: nasty.to_owned(),
@@ -283,12 +462,14 @@ mod tests {
             rows: 1,
             example: 1,
             cell: None,
+            first: vec![1],
             again: true,
         };
         let about = About {
             mail: Mail::Congratulation,
             title: nasty.to_owned(),
             lines: vec![nasty.to_owned()],
+            dry_run: Some(nasty.to_owned()),
             stopped: Some(nasty.to_owned()),
             outcomes: Tally::default(),
             traffic: Some(Traffic::default()),

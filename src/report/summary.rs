@@ -18,6 +18,9 @@ use crate::{
 /// So many reasons are told on the terminal; the rest is counted.
 const REASONS: usize = 8;
 
+/// So many rows of a group are named where people are.
+const NAMED: usize = 10;
+
 /// Rows that ended alike and need a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attention {
@@ -33,6 +36,8 @@ pub struct Attention {
     pub example: u64,
     /// Where that one is in a workbook, as Excel has it.
     pub cell: Option<String>,
+    /// The first of them, from 1: as many as are named one by one.
+    pub first: Vec<u64>,
     /// Whether running again may help.
     pub again: bool,
 }
@@ -47,25 +52,42 @@ impl Attention {
 /// What rows have in common that are told together.
 type Alike = (Outcome, String, Option<Code>);
 
+/// Adds one more row of a group to those that are named, unless they are enough.
+pub(super) fn name(first: &mut Vec<u64>, row: u64) {
+    if first.len() < NAMED {
+        first.push(row);
+    }
+}
+
 /// Collects rows that need a person, by reason.
 #[derive(Debug, Default)]
-pub struct Reasons(HashMap<Alike, (u64, u64, bool)>);
+pub struct Reasons(HashMap<Alike, Group>);
+
+#[derive(Debug, Default)]
+struct Group {
+    rows: u64,
+    first: Vec<u64>,
+    again: bool,
+}
 
 impl Reasons {
     /// One more row (from 0), and whether running again may help it; rows are told in their order.
     pub fn add(&mut self, row: usize, outcome: Outcome, reason: String, code: Option<Code>, again: bool) {
-        self.0.entry((outcome, reason, code)).or_insert((0, row as u64 + 1, again)).0 += 1;
+        let group = self.0.entry((outcome, reason, code)).or_insert(Group { again, ..Group::default() });
+        group.rows += 1;
+        name(&mut group.first, row as u64 + 1);
     }
 
     /// The groups, those of most rows first.
     pub fn grouped(self) -> Vec<Attention> {
-        let group = |((outcome, reason, code), (rows, example, again))| Attention {
+        let group = |((outcome, reason, code), Group { rows, first, again })| Attention {
             outcome,
             reason,
             code,
             rows,
-            example,
             cell: None,
+            example: first.first().copied().unwrap_or_default(),
+            first,
             again,
         };
         let mut groups: Vec<Attention> = self.0.into_iter().map(group).collect();

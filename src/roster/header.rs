@@ -3,13 +3,18 @@
 use super::{
     error::RosterError,
     reading::{Reading, Role},
+    records::Record,
     sheet_cell::{Merged, letters},
-    text::plain,
+    text::{plain, trimmed},
 };
 use crate::{
     display::Shown,
     sheet::{COLUMNS, denature},
 };
+
+/// What columns are called that hold a name in two parts, to which nothing but what people are called is due.
+const GIVEN: &[&str] = &["firstname", "givenname", "forename", "vorname"];
+const FAMILY: &[&str] = &["lastname", "surname", "familyname", "nachname"];
 
 /// The columns of a roster.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +35,8 @@ pub struct Columns {
     pub results: Option<[usize; COLUMNS.len()]>,
     /// The user's name.
     pub name: Option<usize>,
+    /// The two parts of it, where it stands in two columns.
+    name_parts: [Option<usize>; 2],
     /// The sheet of a workbook, as it stands before its cells.
     pub sheet: Option<String>,
     /// How it is read.
@@ -73,6 +80,8 @@ impl Columns {
         columns.key = columns.one(Role::Key)?;
         // Nothing is done by a name; two columns of it do no harm.
         columns.name = columns.mapped(Role::Name)?.or_else(|| columns.named(Role::Name).next().map(|(place, _)| place));
+        columns.name_parts = [GIVEN, FAMILY]
+            .map(|spellings| columns.names.iter().position(|name| spellings.contains(&plain(name).as_str())));
         let mut missing = Vec::new();
         if columns.user_id.or(columns.email).is_none() {
             missing.push(Role::UserId);
@@ -198,6 +207,23 @@ impl Columns {
         }
     }
 
+    /// Whom a row is about, as the roster has it: the name and the address, each empty where there is none.
+    pub fn person(&self, record: &Record) -> [String; 2] {
+        let cell = |place: usize| {
+            let cell = record.cell(place);
+            // Cells of a results file were defused.
+            trimmed(if self.results.is_some() { denature(cell) } else { cell }).to_owned()
+        };
+        let name = self.name.map_or_else(
+            || {
+                let [given, family] = self.name_parts.map(|place| place.map(cell).unwrap_or_default());
+                trimmed(&format!("{given} {family}")).to_owned()
+            },
+            cell,
+        );
+        [name, self.email.map(cell).unwrap_or_default()]
+    }
+
     fn passed_through(&self) -> Vec<(usize, String)> {
         let read = [self.user_id, self.employee_type, self.key];
         let mut passed: Vec<(usize, String)> = Vec::new();
@@ -278,6 +304,30 @@ mod tests {
         let columns = read(&names).expect("a results file");
         assert_eq!((columns.user_id, columns.employee_type, columns.outcome), (Some(1), Some(2), Some(5)));
         assert_eq!(columns.passed.len(), 2);
+    }
+
+    #[test]
+    fn people_are_called_as_the_roster_calls_them() {
+        for (text, person) in [
+            ("user_id,type,name,email\nu,User, Anna Keller ,a@x.example\n", ["Anna Keller", "a@x.example"]),
+            ("user_id,type,Last Name,first_name\nu,User,Keller,Anna\n", ["Anna Keller", ""]),
+            ("user_id,type,Nachname,Vorname,e-mail\nu,User,Keller,,a@x.example\n", ["Keller", "a@x.example"]),
+            ("user_id,type\nu,User\n", ["", ""]),
+        ] {
+            let roster = super::super::Roster::read_from(&mut text.as_bytes(), "users.csv").expect("a roster");
+            let mut people = Vec::new();
+            roster
+                .for_each(|_, _, record, _| {
+                    people.push(roster.columns().person(record));
+                    Ok::<_, std::io::Error>(())
+                })
+                .expect("read again");
+            assert_eq!(people, [person.map(str::to_owned)]);
+        }
+        let reading = Reading { columns: vec!["name=Mitarbeiter".parse().expect("a mapping")], ..Reading::default() };
+        let text = "user_id,type,Mitarbeiter,name\nu,User,Anna,other\n";
+        let roster = super::super::Roster::read_from_as(&mut text.as_bytes(), "users.csv", &reading).expect("a roster");
+        assert_eq!(roster.columns().name, Some(2));
     }
 
     #[test]

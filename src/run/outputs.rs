@@ -143,19 +143,23 @@ fn page_of_run(
     let groups = bad_rows(summary, roster, |row| job.end(row).is_some())?;
     let about = About { attention: groups.iter().map(Attention::from).collect(), ..about(summary, settings) };
     let mut rows = rows(job, roster);
-    let invalid = rows.iter_mut().filter(|row| row.outcome == Outcome::Invalid && row.detail.is_empty());
-    let mut invalid = invalid.peekable();
-    if invalid.peek().is_some() {
-        roster.for_each(|number, _, record, problem| -> io::Result<()> {
-            let number = u64::try_from(number).unwrap_or(u64::MAX) + 1;
-            if let Some(row) = invalid.next_if(|row| row.row == number)
-                && let Some(problem) = problem
-            {
-                row.detail = problem.line(record.line, roster.columns());
-            }
-            Ok(())
-        })?;
-    }
+    let columns = roster.columns();
+    let mut left = rows.iter_mut().peekable();
+    roster.for_each(|number, _, record, problem| -> io::Result<()> {
+        let number = u64::try_from(number).unwrap_or(u64::MAX) + 1;
+        let Some(row) = left.next_if(|row| row.row == number) else { return Ok(()) };
+        [row.name, row.address] = columns.person(record);
+        if row.user.is_empty() {
+            row.user = columns.user_id.map(|column| record.cell(column).trim().to_owned()).unwrap_or_default();
+        }
+        if row.outcome == Outcome::Invalid
+            && row.detail.is_empty()
+            && let Some(problem) = problem
+        {
+            row.detail = problem.line(record.line, columns);
+        }
+        Ok(())
+    })?;
     Ok(page(&about, &rows))
 }
 
@@ -173,6 +177,7 @@ fn about(summary: &Summary, settings: &Settings) -> About {
                 summary.exit_status
             ),
         ],
+        dry_run: summary.dry_run(),
         stopped: summary.stopped.clone(),
         outcomes: summary.outcomes,
         traffic: Some(summary.traffic.clone()),
@@ -186,6 +191,8 @@ fn rows(job: &Job<'_>, roster: &Roster) -> Vec<PageRow> {
         let end = job.end(number)?;
         Some(PageRow {
             row: u64::try_from(number).unwrap_or(u64::MAX) + 1,
+            name: String::new(),
+            address: String::new(),
             user: end.user.map(|user| user.to_string()).unwrap_or_default(),
             kind: row.employee_type.map(|kind| kind.to_string()).unwrap_or_default(),
             active: end.active.map(|active| active.to_string()).unwrap_or_default(),

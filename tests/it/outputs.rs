@@ -140,6 +140,46 @@ fn the_report_is_one_page_that_needs_nothing() {
     bench.onboard(&["report", "users.csv"]).with(2);
 }
 
+/// Whoever asked for the onboarding reads first what is still to be done, then what became of everybody.
+#[test]
+fn the_report_begins_with_what_needs_a_person_and_names_people_as_the_roster_does() {
+    let bench = Bench::new();
+    let users = active(5);
+    let mut text = "user_id,employee_type,Mitarbeiter,email\n".to_owned();
+    for (user, name) in users.iter().zip(["Anna", "Ben", "Chloé", "Dmitri", "Eva"]) {
+        text.push_str(&format!("{},User,{name} Keller,{}\n", user.id, user.email));
+    }
+    text.push_str("nobody,User,Fatima Keller,\n");
+    bench.write("users.csv", text);
+    let portal = faulty(&users, &["congratulation:cut:#2"]);
+    let options = ["--map", "name=Mitarbeiter", "--max-writes", "1", "--report", "report.html"];
+    bench.run(&portal, &options).with(1);
+    let page = bench.read("report.html");
+    let order = ["id=\"attention\"", "id=\"outcomes\"", "id=\"all\"", "id=\"rows\"", "id=\"requests\""];
+    let places: Vec<usize> = order.iter().map(|part| page.find(part).expect(part)).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    assert!(page.contains("4 of 6 rows sent; 2 need a person."), "{page}");
+    let unknown = bench.results().into_iter().find(|row| row["congratulation"] == "unknown").expect("one");
+    let attention = &page[places[0]..places[1]];
+    assert!(attention.contains(&unknown["Mitarbeiter"]) && attention.contains("Fatima Keller"), "{attention}");
+    let at = |text: &str| attention.find(text).expect(text);
+    assert!(at("may have been sent") < at("is no user id"), "what nobody decided comes first: {attention}");
+    assert!(attention.contains("To do: Mend the row; <code>onboard check</code> shows each cell."), "{attention}");
+    assert!(page.contains("Eva Keller <span class=\"soft\">") && page.contains(&users[4].email), "{page}");
+    assert!(!users.iter().any(|user| page.contains(&user.id.to_string())), "an id tells nobody anything");
+    // A column of another name is not known for one of names; an address is.
+    bench.onboard(&["report", "users.results.csv", "-o", "again.html"]).with(0);
+    let again = bench.read("again.html");
+    assert!(again.contains(&users[4].email) && !again.contains("Eva Keller"));
+    // Where nothing is to be done, that is said.
+    bench.roster(&users[..1]);
+    bench.run(&portal, &["--report", "report.html"]);
+    let names = ["--report", "fine.html", "--ledger", "other.db"];
+    bench.run(&portal, &names).with(0);
+    let fine = bench.read("fine.html");
+    assert!(fine.contains("nothing needs a person.") && fine.contains("<p>Nothing.</p>"), "{fine}");
+}
+
 #[test]
 fn the_report_says_of_each_row_what_is_wrong_in_it() {
     let bench = Bench::new();
