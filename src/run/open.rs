@@ -99,9 +99,12 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
     refuse_contradictions(settings)?;
     let roster = Roster::read_as(&settings.source, &settings.reading)?;
     let is_results = roster.is_results() && settings.mail == Mail::Congratulation;
-    let target = settings.output.clone().unwrap_or_else(|| match settings.dry_run {
-        true => Target::Path(results_of_dry_run(&settings.source)),
-        false => default_target(&settings.source, is_results),
+    let target = settings.output.clone().unwrap_or_else(|| {
+        if settings.dry_run {
+            Target::Path(results_of_dry_run(&settings.source))
+        } else {
+            default_target(&settings.source, is_results)
+        }
     });
     look_at_roster(settings, &roster, telling)?;
     let roster_path = match &settings.source {
