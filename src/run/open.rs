@@ -98,7 +98,8 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
     }
     refuse_contradictions(settings)?;
     let roster = Roster::read_as(&settings.source, &settings.reading)?;
-    let is_results = roster.is_results() && settings.mail == Mail::Congratulation;
+    // Results are CSV, and would not be a workbook in its place.
+    let is_results = roster.is_results() && roster.sheet().is_none() && settings.mail == Mail::Congratulation;
     let target = settings.output.clone().unwrap_or_else(|| {
         if settings.dry_run {
             Target::Path(results_of_dry_run(&settings.source))
@@ -286,14 +287,17 @@ fn refuse_unusable(settings: &Settings, roster: &Roster) -> Result<(), anyhow::E
     Ok(())
 }
 
-/// `users.csv` gives `users.results.csv`; a results file itself; standard input `onboard.results.csv`.
+/// `users.csv` gives `users.results.csv`, and so does a workbook that `users.results.csv` was saved as; a results file
+/// itself; standard input `onboard.results.csv`.
 fn default_target(source: &Source, is_results: bool) -> Target {
     Target::Path(match source {
         Source::Path(path) if is_results => path.clone(),
         Source::Path(path) => {
-            let stem = path.file_stem().unwrap_or_default().to_owned();
-            let mut name = stem;
-            name.push(".results.csv");
+            let stem = path.file_stem().unwrap_or_default();
+            let is_of_results = Path::new(stem).extension().is_some_and(|end| end.eq_ignore_ascii_case("results"));
+            let is_csv = path.extension().is_none_or(|end| end.eq_ignore_ascii_case("csv"));
+            let mut name = stem.to_owned();
+            name.push(if is_of_results && !is_csv { ".csv" } else { ".results.csv" });
             path.with_file_name(name)
         }
         Source::Stdin => PathBuf::from("onboard.results.csv"),
@@ -379,6 +383,8 @@ mod tests {
         let target = |text: &str, is_results| default_target(&text.parse().expect("infallible"), is_results);
         assert_eq!(target("dir/users.csv", false), Target::Path("dir/users.results.csv".into()));
         assert_eq!(target("users", false), Target::Path("users.results.csv".into()));
+        assert_eq!(target("users.results.xlsx", false), Target::Path("users.results.csv".into()));
+        assert_eq!(target("users.results.csv", false), Target::Path("users.results.results.csv".into()));
         assert_eq!(target("users.results.csv", true), Target::Path("users.results.csv".into()));
         assert_eq!(target("-", false), Target::Path("onboard.results.csv".into()));
     }

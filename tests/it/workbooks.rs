@@ -528,6 +528,23 @@ fn a_workbook_comes_in_a_pipe_and_its_results_are_a_roster() {
     let text = bench.read("hr.results.csv");
     assert!(text.starts_with("\u{feff}row,user_id,") && text.contains(",'=Ada\n"), "{text}");
     bench.onboard(&[&["run", "hr.results.csv", "--only", "invalid"][..], &to].concat()).with(1);
+    // Saved as a workbook they are one, too; nothing is written over that.
+    let saved: Vec<Vec<String>> = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_path(bench.path("hr.results.csv"))
+        .expect("opened")
+        .records()
+        .map(|row| row.expect("a row").iter().map(|cell| cell.trim_start_matches('\u{feff}').to_owned()).collect())
+        .collect();
+    let saved: Vec<Vec<&str>> = saved.iter().map(|row| row.iter().map(String::as_str).collect()).collect();
+    let book = workbook(&table(&saved.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+    bench.write("hr.results.xlsx", &book);
+    bench.onboard(&[&["run", "hr.results.xlsx", "--only", "invalid"][..], &to].concat()).with(1);
+    let onto = ["run", "hr.results.xlsx", "-o", "hr.results.xlsx"];
+    bench.onboard(&[&onto[..], &to].concat()).with(2);
+    assert_eq!(std::fs::read(bench.path("hr.results.xlsx")).expect("there"), book);
+    assert!(bench.read("hr.results.csv").contains("\"Sheet!C3, column employee_type: `Usr` is no employee type"));
+    assert!(!bench.path("hr.results.results.csv").exists());
     assert_eq!(messages(&portal), 1);
 }
 
