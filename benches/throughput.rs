@@ -12,9 +12,11 @@
 )]
 
 use std::{
+    collections::HashMap,
+    fmt::Write as _,
     fs,
-    io::{BufRead, BufReader},
-    path::Path,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Instant,
 };
@@ -230,6 +232,77 @@ fn offline(folder: &Path, rows: usize) {
     println!("check, {rows:>9} rows  {check:>9.3} s, {cpu:.3} s CPU, {peak:.1} MiB");
 }
 
+/// Rows of the workbook.
+const WORKBOOK_ROWS: u32 = 100_000;
+
+/// A table as CSV, and as a workbook with the texts that its cells share apart from them, as Excel writes it.
+fn as_csv_and_workbook(folder: &Path) -> [PathBuf; 2] {
+    let paths = ["hr.csv", "hr.xlsx"].map(|name| folder.join(name));
+    let (mut csv, mut cells) = (String::new(), String::new());
+    let (mut texts, mut numbers): (String, HashMap<String, usize>) = (String::new(), HashMap::new());
+    let header = ["user_id", "email", "employee_type", "name", "note"].map(str::to_owned);
+    let row = |number: u32| {
+        let id = UserId::from_bytes(
+            u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes(),
+        );
+        let kind = if number.is_multiple_of(2) { "User" } else { "Guest" };
+        let (email, name) = (format!("person.{number}@example.com"), format!("First{number} Last{number}"));
+        [id.to_string(), email, kind.to_owned(), name, "room 12".to_owned()]
+    };
+    for (number, row) in (1..).zip(std::iter::once(header).chain((1..=WORKBOOK_ROWS).map(row))) {
+        csv.push_str(&row.join(","));
+        csv.push('\n');
+        write!(cells, "<row r=\"{number}\">").expect("text");
+        for (column, text) in ('A'..).zip(row) {
+            let next = numbers.len();
+            let place = *numbers.entry(text.clone()).or_insert_with(|| {
+                write!(texts, "<si><t>{text}</t></si>").expect("text");
+                next
+            });
+            write!(cells, "<c r=\"{column}{number}\" t=\"s\"><v>{place}</v></c>").expect("text");
+        }
+        cells.push_str("</row>");
+    }
+    fs::write(&paths[0], csv).expect("written");
+    let relation = |kind: &str, target: &str| {
+        format!(
+            "<Relationships><Relationship Id=\"a\" Type=\"x/relationships/{kind}\" Target=\"{target}\"/></Relationships>"
+        )
+    };
+    let parts = [
+        ("[Content_Types].xml", "<Types/>".to_owned()),
+        ("_rels/.rels", relation("officeDocument", "xl/workbook.xml")),
+        ("xl/workbook.xml", "<workbook><sheets><sheet name=\"S\" r:id=\"a\"/></sheets></workbook>".to_owned()),
+        ("xl/_rels/workbook.xml.rels", relation("worksheet", "worksheets/sheet1.xml")),
+        ("xl/worksheets/sheet1.xml", format!("<worksheet><sheetData>{cells}</sheetData></worksheet>")),
+        ("xl/sharedStrings.xml", format!("<sst>{texts}</sst>")),
+    ];
+    let mut zip = zip::ZipWriter::new(fs::File::create(&paths[1]).expect("made"));
+    for (name, text) in parts {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).expect("begun");
+        zip.write_all(text.as_bytes()).expect("written");
+    }
+    zip.finish().expect("finished");
+    paths
+}
+
+/// The same table, read as CSV and as a workbook.
+fn workbook(folder: &Path) {
+    let program = env!("CARGO_BIN_EXE_onboard").to_owned();
+    let mut plain = None;
+    for path in as_csv_and_workbook(folder) {
+        let path = path.to_string_lossy().into_owned();
+        let (seconds, cpu, peak) = measure(&[program.clone(), "check".to_owned(), path.clone()]);
+        let (csv_cpu, csv_peak) = *plain.get_or_insert((cpu, peak));
+        let kind = path.rsplit('.').next().unwrap_or_default();
+        println!(
+            "check, {WORKBOOK_ROWS} rows .{kind:<4} {seconds:>6.3} s, {cpu:.3} s CPU ({:.2}x), {peak:.1} MiB ({:.2}x)",
+            cpu / csv_cpu,
+            peak / csv_peak
+        );
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.split_first() {
@@ -247,4 +320,5 @@ fn main() {
     }
     tell(&format!("onboard, {rows} rows"), onboard(folder.path(), &portal, rows), plain);
     offline(folder.path(), rows);
+    workbook(folder.path());
 }
