@@ -55,6 +55,11 @@ A file's path, or, for what runs on several machines or on one that is forgotten
 gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, postgres://HOST/DATABASE?ledger=NAME or file://FOLDER, made once by `onboard \
 ledger init`. {portal} in it is the portal's host";
 
+/// How a mail server is given.
+const SMTP: &str = "\
+The mail server: smtps://USER@HOST, or smtp://USER@HOST for STARTTLS; its password by ONBOARD_SMTP_PASSWORD or an option \
+below";
+
 const RUN_EXAMPLES: &str = "\
 Examples
   onboard run users.csv --sandbox                    try it on the embedded portal
@@ -374,8 +379,8 @@ pub struct PortalArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Mail")]
 pub struct SmtpArgs {
-    /// The mail server: smtps://USER@HOST, or smtp:// for STARTTLS; the password by ONBOARD_SMTP_PASSWORD, or below
-    #[arg(long, value_name = "URL")]
+    /// The mail server.
+    #[arg(long, value_name = "URL", help = SMTP)]
     pub smtp: Option<Server>,
     /// File with the password of the mail server's user
     #[arg(long, env = "ONBOARD_SMTP_PASSWORD_FILE", value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
