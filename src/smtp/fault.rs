@@ -219,7 +219,7 @@ impl Said {
     /// A 4xx is about everybody where no recipient was named yet, and where the server takes its leave.
     fn scope(&self) -> Scope {
         match (self.step, self.code) {
-            (_, 421 | 454) => Scope::Everybody,
+            (_, 421) => Scope::Everybody,
             (Step::Recipient | Step::Data | Step::Text | Step::Dot, _) => Scope::This,
             _ => Scope::Everybody,
         }
@@ -419,6 +419,7 @@ mod tests {
             (Step::Sender, "451 later", Scope::Everybody),
             (Step::Recipient, "450 4.7.1 greylisted", Scope::This),
             (Step::Recipient, "421 bye", Scope::Everybody),
+            (Step::Recipient, "454 4.7.1 Relay access denied", Scope::This),
             (Step::Dot, "451 4.7.1 greylisted", Scope::This),
             (Step::Dot, "421 bye", Scope::Everybody),
         ] {
