@@ -47,6 +47,9 @@ pub enum PlaceError {
         shown(.0)
     )]
     Changed(PathBuf),
+    /// It is to be a folder with nothing in it, and something is there.
+    #[error("{} is there and is not an empty folder; name another one, or move it away", shown(.0))]
+    NotEmpty(PathBuf),
     /// The roster would be overwritten.
     #[error("the results would overwrite the roster {}; name another file with -o", shown(.0))]
     IsRoster(PathBuf),
@@ -94,6 +97,38 @@ pub fn probe_place(path: &Path) -> Result<(), PlaceError> {
         return Ok(());
     }
     can_be_written(&real_path(path)).map_err(|source| PlaceError::Unwritable { path: path.to_owned(), source })
+}
+
+/// Makes sure, before the first request, that a folder can be made there, or that an empty one is there: so files that
+/// are written into it replace none, and stand beside no others.
+pub fn probe_new_folder(path: &Path) -> Result<(), PlaceError> {
+    let unwritable = |source| PlaceError::Unwritable { path: path.to_owned(), source };
+    let entries = fs::read_dir(path).map(|mut entries| entries.next().is_none());
+    match entries {
+        Ok(true) => temporary_beside(&path.join("x")).map(drop).map_err(unwritable),
+        Err(source) if path.is_dir() => Err(unwritable(source)),
+        Ok(false) => Err(PlaceError::NotEmpty(path.to_owned())),
+        Err(_) if fs::symlink_metadata(path).is_ok() => Err(PlaceError::NotEmpty(path.to_owned())),
+        Err(_) => can_be_written(&absolute(path)).map_err(unwritable),
+    }
+}
+
+/// Makes a folder that only its owner can look into, or takes the empty one that is there, as it is: files are readable
+/// by their owner only in any case.
+pub fn new_folder(path: &Path) -> Result<(), PlaceError> {
+    probe_new_folder(path)?;
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mut folder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.create(absolute(path)).map_err(|source| PlaceError::Unwritable { path: path.to_owned(), source })
+}
+
+/// The path from the root, without a `/` at its end.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).map_or_else(|_unusable| path.to_owned(), |path| path.components().collect())
 }
 
 /// A file can be made beside it, which is what writing it will need, and a file can have its name: one that is too long
@@ -312,6 +347,37 @@ mod tests {
         assert!(matches!(probe_place(&path), Err(PlaceError::Unwritable { .. })));
         let probed = probe(&Target::Path(path), None, false, &["row"]);
         assert!(matches!(probed, Err(PlaceError::Unwritable { .. })), "{probed:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_is_new_or_empty_and_its_owners_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        let new = at("mails/");
+        probe_new_folder(&new).expect("a place");
+        assert!(!new.exists(), "nothing is made yet");
+        new_folder(&new).expect("made");
+        assert_eq!(fs::metadata(&new).expect("there").permissions().mode() & 0o777, 0o700);
+        new_folder(&new).expect("still empty");
+        assert_eq!(fs::read_dir(&new).expect("listed").count(), 0);
+        write_whole(&new.join("1.eml"), |out| out.write_all(b"x")).expect("written");
+        assert_eq!(fs::metadata(new.join("1.eml")).expect("there").permissions().mode() & 0o777, 0o600);
+        fs::write(at("file"), "x").expect("written");
+        std::os::unix::fs::symlink("nowhere", at("link")).expect("linked");
+        for taken in [new, at("file"), at("link")] {
+            assert!(matches!(probe_new_folder(&taken), Err(PlaceError::NotEmpty(_))), "{}", taken.display());
+            assert!(matches!(new_folder(&taken), Err(PlaceError::NotEmpty(_))), "{}", taken.display());
+        }
+        for lost in [at("nowhere/mails"), at("file/mails"), at(&"n".repeat(300))] {
+            assert!(matches!(new_folder(&lost), Err(PlaceError::Unwritable { .. })), "{}", lost.display());
+        }
+        let told = probe_new_folder(&at("file")).expect_err("taken").to_string();
+        assert!(
+            told.ends_with("file is there and is not an empty folder; name another one, or move it away"),
+            "{told}"
+        );
     }
 
     #[test]
