@@ -61,6 +61,7 @@
 //! | [`command`] | the commands; [`cli`] what can be typed, and where settings come from |
 //! | [`run`] | one run of any mail: open, drive, close |
 //! | [`mail`] | in what congratulations and invitations differ: pure |
+//! | [`letter`] | a message of one's own, from its file to the bytes of a mail: pure |
 //! | [`workflow`] | what to ask next, and what became of each row: pure |
 //! | [`pace`] | when the next request may leave: pure |
 //! | [`plan`] | what is due, decided once for `onboard plan`, the question and the run: pure |
@@ -103,6 +104,7 @@
 //! smtp       another wire: mails
 //! portal     the wire
 //! ledger     the record
+//! letter     a message of one's own: pure
 //! sandbox    beside: shares no encoding with portal, so that two readings of the contract check each other
 //! roster     in
 //! terminal   what is seen
@@ -131,7 +133,7 @@
 //! display
 //! ```
 //!
-//! `workflow`, `plan`, `mail` and `pace` know no file, socket, clock or task; `run` knows no terminal, no environment and no
+//! `workflow`, `plan`, `mail`, `letter` and `pace` know no file, socket, clock or task; `run` knows no terminal, no environment and no
 //! flag: whoever starts it tells it by [`settings`], and watches it as an [`audience`].
 //!
 //! # Absent on purpose
@@ -161,6 +163,7 @@ pub mod home;
 pub mod inquiry;
 pub mod lease;
 pub mod ledger;
+pub mod letter;
 pub mod mail;
 pub mod origin;
 pub mod outcome;

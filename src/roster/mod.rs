@@ -22,6 +22,7 @@ mod unmapped;
 mod workbook;
 
 use std::{
+    borrow::Cow,
     cell::RefCell,
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
@@ -474,6 +475,12 @@ impl Roster {
     /// The congratulation key of a row (from 0), where it has its own.
     pub fn key(&self, row: usize) -> io::Result<Option<String>> {
         self.keys.as_ref().map_or(Ok(None), |texts| texts.get(row))
+    }
+
+    /// The text of a cell, as it is meant: without blanks around it, and without what keeps spreadsheets from running it
+    /// or from reading it as a number.
+    pub fn text<'r>(&self, record: &'r Record, column: usize) -> Cow<'r, str> {
+        row::clean(record.cell(column), &self.columns)
     }
 
     /// Reads all rows again, in order: each with its record, and its problem where it has one.

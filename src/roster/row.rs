@@ -231,7 +231,7 @@ fn misquoted(record: &Record, columns: &Columns) -> Option<Problem> {
 
 /// A cell without blanks around it, without the mark that keeps spreadsheets from running it, and without the formula
 /// that keeps them from reading it as a number.
-fn clean<'a>(cell: &'a str, columns: &Columns) -> Cow<'a, str> {
+pub(super) fn clean<'a>(cell: &'a str, columns: &Columns) -> Cow<'a, str> {
     let cell = if columns.results.is_some() { denature(cell) } else { cell };
     match shown_by_formula(trimmed(cell)) {
         Cow::Borrowed(text) => Cow::Borrowed(trimmed(text)),

@@ -20,6 +20,7 @@ mod invite;
 mod ledger;
 #[cfg(unix)]
 mod ledger_elsewhere;
+mod letter;
 mod limits;
 mod mail_server;
 mod messages;
