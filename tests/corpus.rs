@@ -107,6 +107,7 @@ each! {
     header: 2000
     headers: 5000
     ledger: 400
+    letter: 2000
     results: 1000
     roster: 1500
     settings: 500

@@ -10,7 +10,7 @@
 )]
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
     io::{self, Write},
     path::Path,
@@ -24,6 +24,7 @@ use onboard::{
     cli::{self, SettingsError},
     display::{MAX_SHOWN, Shown},
     ledger::{Clock, Intended, Intent, Ledger, LedgerError, Lock, Recorder, RunStart},
+    letter::{Fields, Message, MessageId, Messages, Recipient, Values},
     origin::{Origin, PortalAddress},
     outcome::{Outcome, RowEnd},
     pace::Refusal,
@@ -33,7 +34,7 @@ use onboard::{
     roster::{Reading, Record, Roster, RosterError, Row, RowState, diagnostics, fix},
     secret::Secret,
     sheet::{COLUMNS, denature, neutralise},
-    user::{EmailDigest, UserId},
+    user::{Email, EmailDigest, EmployeeType, UserId},
 };
 use regex::Regex;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -43,13 +44,14 @@ use serde_json::value::RawValue;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("address", address),
     ("display", display),
     ("envelope", envelope),
     ("header", header),
     ("headers", headers),
     ("ledger", ledger),
+    ("letter", letter),
     ("results", results),
     ("roster", roster),
     ("settings", settings),
@@ -340,7 +342,7 @@ pub fn roster(bytes: &[u8]) {
             assert_eq!(user.to_string().parse(), Ok(user));
         }
         let email = roster.email(number)?;
-        assert_eq!(email.as_ref().map(onboard::user::Email::digest), row.email);
+        assert_eq!(email.as_ref().map(Email::digest), row.email);
         if let Some(email) = email {
             assert_plain(email.as_str());
             assert_eq!(email.as_str().parse(), Ok(email));
@@ -706,4 +708,62 @@ fn everything(ledger: &mut Ledger) -> String {
         told.push_str(&format!("{:?}", ledger.used(account, Duration::from_secs(60))));
     }
     told
+}
+
+/// A message file, and after a byte 0 the values of a row, one a line: whatever stands in either, it is refused, or it
+/// becomes a mail with the headers that a mail has, each on one line.
+pub fn letter(bytes: &[u8]) {
+    let mut halves = bytes.splitn(2, |byte| *byte == 0);
+    let (file, values) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+    let roster = Roster::read_from(&mut b"email,type,Team,Page\n".as_slice(), "users.csv").expect("a roster");
+    let letter = match Message::read("welcome.md", file, &Fields::of(roster.columns())) {
+        Ok(letter) => letter,
+        Err(error) => {
+            assert_plain(&error.to_string());
+            for line in error.picture(false).lines() {
+                assert_plain(line);
+            }
+            return;
+        }
+    };
+    let values = String::from_utf8_lossy(values);
+    let mut lines = values.split('\n');
+    let mut next = || lines.next().unwrap_or_default();
+    let (name, email, link) = (next(), next(), next());
+    let cells = BTreeMap::from([(2, next().to_owned()), (3, next().to_owned())]);
+    let Some(to) = email.parse::<Email>().ok().and_then(|email| Recipient::new(&email).ok()) else { return };
+    let sender = "it@example.com".parse().expect("a sender");
+    let letters = Messages::new(vec![letter], Some(&sender)).expect("one");
+    let portal = "https://portal.example.com";
+    let employee_type = EmployeeType::User;
+    let values = Values { name, email, portal, invite_link: Some(link), employee_type, cells: &cells };
+    let checked = letters.check(&cells);
+    let id = MessageId::new("17", letters.sender(None)).expect("an id");
+    match letters.write(None, &values, &to, &id, Timestamp::UNIX_EPOCH) {
+        Ok(post) => {
+            assert_eq!(checked, Ok(()));
+            let mail = std::str::from_utf8(post.bytes()).expect("ASCII");
+            assert!(
+                mail.is_ascii() && mail.split("\r\n").all(|line| line.len() <= 998 && !line.contains(['\r', '\n']))
+            );
+            let (head, _) = mail.split_once("\r\n\r\n").expect("a body");
+            let names = head.split("\r\n").filter(|line| !line.starts_with([' ', '\t']));
+            let names: Vec<&str> = names.map(|line| line.split_once(": ").expect("a header").0).collect();
+            let all = [
+                "From",
+                "To",
+                "Reply-To",
+                "Subject",
+                "Date",
+                "Message-ID",
+                "Auto-Submitted",
+                "MIME-Version",
+                "Content-Type",
+            ];
+            let without = all.iter().filter(|name| **name != "Reply-To" || names.contains(&"Reply-To"));
+            assert_eq!(names, without.copied().collect::<Vec<_>>());
+            assert!(!post.recipient().contains([',', ' ', '<', '>']) && post.recipient().matches('@').count() == 1);
+        }
+        Err(fault) => assert_plain(&fault.to_string()),
+    }
 }

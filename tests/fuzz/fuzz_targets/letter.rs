@@ -1,0 +1,4 @@
+//! See `targets::letter`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::letter(bytes));
