@@ -689,7 +689,7 @@ impl Record for Process<'_> {
         recorded.await.map_err(|_gone| LedgerError::Stopped("gone".into()))?
     }
 
-    fn conclude(&self, attempt: AttemptId, ending: Ending, _: Option<u16>) {
+    fn conclude(&self, attempt: AttemptId, ending: Ending, _: Option<u16>) -> Timestamp {
         let entry = match ending {
             Ending::Sent => Some(Entry::Sent),
             Ending::Unknown { .. } => Some(Entry::Unknown),
@@ -697,6 +697,7 @@ impl Record for Process<'_> {
         };
         let line = Line::Ending(u64::try_from(attempt.number()).expect("small"), entry);
         self.inbox.borrow_mut().push(Order { lines: vec![line], intents: None, done: None });
+        self.stamp().wall
     }
 
     async fn reserve(&self, _: u64) -> Result<(), LedgerError> {

@@ -511,7 +511,7 @@ impl Record for Outside<'_> {
         recorded.await.map_err(|_dead| LedgerError::Stopped("dead".into()))
     }
 
-    fn conclude(&self, attempt: AttemptId, ending: Ending, _: Option<u16>) {
+    fn conclude(&self, attempt: AttemptId, ending: Ending, _: Option<u16>) -> Timestamp {
         let entry = match ending {
             Ending::Sent => Some(Entry::Sent),
             Ending::Unknown { .. } => Some(Entry::Unknown),
@@ -522,6 +522,7 @@ impl Record for Outside<'_> {
         // In the order in which they were said, before any intent that follows.
         let now = world.now;
         world.at(now, Event::Concluded { life, attempt: attempt.number(), entry });
+        world.stamp().wall
     }
 
     async fn reserve(&self, upto: u64) -> Result<(), LedgerError> {

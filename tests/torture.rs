@@ -827,7 +827,7 @@ fn figures_of_a_cold_start_with_ten_thousand_objects() {
         ]);
         for user in &users {
             let (mail, to) = ("congratulation".to_owned(), user.id.to_string());
-            let object = append(&[Line::Intent { at, mail, to, address: None }]);
+            let object = append(&[Line::Intent { at, mail, to, address: None, row: None }]);
             let of = Spot { object, line: 2 };
             append(&[Line::Ending { at, of, outcome: "sent".to_owned(), http: Some(200), why: None, counted: true }]);
         }

@@ -36,7 +36,8 @@ use std::{
 };
 
 pub use self::book::{
-    AttemptRecord, Holding, Ledger, Local, Named, Overview, RunRecord, SessionStart, Settlement, UserRecord,
+    AttemptRecord, Decided, Holding, Ledger, Local, Named, Overview, RunRecord, SessionStart, Settlement, Standing,
+    UserRecord,
 };
 pub use self::clock::Clock;
 pub use self::lock::Lock;
@@ -413,6 +414,8 @@ pub struct Intent {
     pub email: Option<EmailDigest>,
     /// Which earlier attempts a person asked to let go.
     pub let_go: LetGo,
+    /// Which row of the run's roster it is about, from 1.
+    pub row: Option<u32>,
 }
 
 /// An attempt of this run.

@@ -7,6 +7,7 @@
 
 use std::{sync::mpsc, thread::JoinHandle, time::Duration};
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::{AttemptId, Clock, Entry, Intended, Intent, LedgerError, book::Ledger};
@@ -54,10 +55,13 @@ impl Recorder {
         async move { answer.await.unwrap_or_else(|_gone| Err(gone())) }
     }
 
-    /// Records how an attempt ended, with the next group.
-    pub fn conclude(&self, attempt: AttemptId, ending: Ending, http: Option<u16>) {
+    /// Records how an attempt ended, with the next group, and says the time that the record bears: whoever settles it
+    /// later knows it by that.
+    pub fn conclude(&self, attempt: AttemptId, ending: Ending, http: Option<u16>) -> Timestamp {
+        let at = self.clock.time();
         // If the thread is gone the intent stays open, which reads as unknown: nothing is lost but certainty.
-        drop(self.orders.send(Order::Entry(self.clock.now(), Entry::Ended { attempt, ending, http }, None)));
+        drop(self.orders.send(Order::Entry(at.as_millisecond(), Entry::Ended { attempt, ending, http }, None)));
+        at
     }
 
     /// Records that up to so many requests of this run may leave, so that a run right after it knows.

@@ -83,7 +83,7 @@ fn begin(ledger: &mut Ledger, now: Timestamp) {
 }
 
 fn intent(subject: Subject) -> Intent {
-    Intent { mail: Mail::Congratulation, subject, email: None, let_go: LetGo::default() }
+    Intent { mail: Mail::Congratulation, subject, email: None, let_go: LetGo::default(), row: None }
 }
 
 /// Records as a run does, and gives the ledger back.
@@ -787,7 +787,7 @@ fn a_ledger_of_the_first_version_becomes_a_new_one_and_keeps_its_holds() {
     assert_eq!(looked(open(&path)), (true, None));
     let version: i64 =
         Connection::open(&path).and_then(|db| db.query_row("PRAGMA user_version", [], |row| row.get(0))).expect("read");
-    assert_eq!(version, 3);
+    assert_eq!(version, 4);
     assert_eq!(count(&path, "holds = 1"), 1);
 }
 
@@ -856,7 +856,8 @@ async fn an_address_names_what_is_undecided_of_either_mail() {
     let lost = || Some(Ending::Unknown { why: "lost".into() });
     let ledger = open(&folder.path().join("ledger.db"));
     let (ledger, _) = record_as(ledger, Intent { email: Some(email), ..intent(ANN) }, Some(Ending::Sent)).await;
-    let invitation = Intent { mail: Mail::Invitation, subject: email.0, email: Some(email), let_go: LetGo::default() };
+    let invitation =
+        Intent { mail: Mail::Invitation, subject: email.0, email: Some(email), let_go: LetGo::default(), row: None };
     let (mut ledger, _) = record_as(ledger, invitation, lost()).await;
     let named = |mail, subject, is_unknown| Named { mail, subject, is_unknown };
     let found = ledger.named_by(email).expect("asked");
@@ -891,4 +892,87 @@ async fn a_record_bears_the_time_at_which_it_was_handed_in() {
         matches!(held(&ledger, Mail::Congratulation, ANN), Ok(Some(Held::Unknown { at: when, .. })) if when == at(10))
     );
     assert_eq!(ledger.used(None, Duration::ZERO).expect("asked").frees_in, Some(Duration::from_secs(86_400 - 600)));
+}
+
+#[tokio::test]
+async fn a_decision_is_kept_with_who_when_and_why_and_the_row_that_it_was_about() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ledger = open(&folder.path().join("ledger.db"));
+    let of_row = Intent { row: Some(12), ..intent(ANN) };
+    let (mut ledger, _) = record_as(ledger, of_row, Some(Ending::Unknown { why: "lost".into() })).await;
+    let undecided = ledger.undecided().expect("listed");
+    assert_eq!(undecided.len(), 1);
+    assert_eq!((undecided[0].row, undecided[0].roster.as_str()), (Some(12), "users.csv"));
+    assert_eq!((undecided[0].who.as_str(), undecided[0].ended_at), ("anna@host", Some(at(2))));
+    when(&mut ledger, at(9)).settle(Mail::Congratulation, ANN, true, "ben", Some("asked her")).expect("settled");
+    assert!(ledger.undecided().expect("listed").is_empty());
+    let story = ledger.story(UserId::from_bytes(ANN)).expect("a story");
+    assert_eq!((story[0].decided_by.as_deref(), story[0].decision_reason.as_deref()), (Some("ben"), Some("asked her")));
+    assert_eq!(story[0].decided_at, Some(at(9)));
+    // What it is as the lines of a log says the same.
+    let lines = ledger.as_lines(2).expect("lines").concat();
+    let row = lines.iter().find_map(|line| if let log::Line::Intent { row, .. } = line { Some(*row) } else { None });
+    assert_eq!(row, Some(Some(12)));
+    assert!(lines.iter().any(|line| matches!(line, log::Line::Decided { why: Some(why), .. } if why == "asked her")));
+}
+
+#[tokio::test]
+async fn where_many_stand_is_asked_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    let (ledger, _) = record(open(&path), ANN, Some(Ending::Unknown { why: "lost".into() })).await;
+    let no_effect = |why: &str| Ending::NoEffect { counted: false, why: why.into() };
+    let (ledger, _) = record(ledger, BEN, Some(no_effect("429"))).await;
+    let (mut ledger, _) = record(ledger, BEN, Some(no_effect("503"))).await;
+    let asked = |ledger: &Ledger| ledger.standings(Mail::Congratulation, &[ANN, BEN, [3; 16]]).expect("asked");
+    let stand = asked(&ledger);
+    assert_eq!(stand.len(), 2);
+    assert!(stand[&ANN].is_open() && stand[&ANN].at == at(2));
+    assert_eq!((stand[&BEN].state.as_str(), stand[&BEN].holds), ("no_effect", false));
+    assert!(stand[&BEN].attempt.number() > stand[&ANN].attempt.number() + 1, "the last one");
+    assert!(ledger.standings(Mail::Invitation, &[ANN]).expect("asked").is_empty());
+    let decided = Decided { attempt: stand[&ANN].attempt, was_sent: false };
+    ledger.decide(&[decided], "ben", None).expect("decided");
+    let ann = &asked(&ledger)[&ANN];
+    assert!(!ann.is_open());
+    assert_eq!(ann.decision.as_ref().map(|(what, by, _)| (what.as_str(), by.as_str())), Some(("not sent", "ben")));
+    ledger.look_at(&origin("https://other.example"), &[]).expect("turned");
+    assert!(asked(&ledger).is_empty(), "of another portal");
+}
+
+#[test]
+fn whoever_only_looks_asks_a_ledger_of_any_version_in_the_same_words() {
+    for version in 1..=3_usize {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.db");
+        let old = Connection::open(&path).expect("made");
+        let steps = book::schema::STEPS[..version].concat();
+        old.execute_batch(&format!(
+            "{steps} PRAGMA application_id = 0x6f6e6264; PRAGMA user_version = {version};
+             INSERT INTO portal VALUES (1, 'https://p.example');
+             INSERT INTO run (id, uuid, portal, account, command, roster, roster_hash, rows, who, started_at)
+                VALUES (1, 'one', 1, x'07', 'run', 'users.csv', x'00', 2, 'anna@host', 0);
+             INSERT INTO attempt (portal, kind, subject, run, began_at, state, holds, counted)
+                VALUES (1, 0, x'01010101010101010101010101010101', 1, 0, 'sent', 1, 1),
+                       (1, 0, x'02020202020202020202020202020202', 1, 0, 'unknown', 1, 1);"
+        ))
+        .expect("filled");
+        drop(old);
+        let before = fs::read(&path).expect("read");
+        let mut ledger = Ledger::look(&path).expect("looked at");
+        ledger.look_at(&origin("https://p.example"), &[]).expect("turned");
+        let undecided = ledger.undecided().expect("listed");
+        assert_eq!((undecided.len(), undecided[0].row), (1, None), "{version}");
+        assert_eq!(ledger.runs().expect("runs")[0].seal, None);
+        assert_eq!(ledger.users().expect("users").len(), 2);
+        assert_eq!(ledger.story(UserId::from_bytes(BEN)).expect("a story").len(), 1);
+        assert_eq!(ledger.attempts_of("one").expect("attempts").len(), 2);
+        let overview = ledger.overview().expect("figures");
+        assert_eq!((overview.standing, overview.sent, overview.undecided), (None, 1, 1), "{version}");
+        assert_eq!(ledger.seal().expect("where it stands").number, 0);
+        assert!(ledger.holding_session().expect("asked").is_none());
+        assert_eq!(ledger.standings(Mail::Congratulation, &[ANN, BEN]).expect("asked").len(), 2);
+        drop(ledger);
+        assert_eq!(fs::read(&path).expect("read"), before, "untouched");
+    }
 }

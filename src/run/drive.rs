@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use futures::{FutureExt, Stream, StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
+use jiff::Timestamp;
 
 use super::observer::Observer;
 use crate::{
@@ -68,8 +69,8 @@ pub enum Addressed {
 pub trait Record {
     /// Records intents. When this returns, each is durable, or its subject is held by an earlier attempt.
     fn intend(&self, intents: Vec<Intent>) -> impl Future<Output = Result<Vec<Intended>, LedgerError>>;
-    /// Records how an attempt ended, soon.
-    fn conclude(&self, attempt: AttemptId, ending: Ending, http: Option<u16>);
+    /// Records how an attempt ended, soon, and says the time that its record bears.
+    fn conclude(&self, attempt: AttemptId, ending: Ending, http: Option<u16>) -> Timestamp;
     /// Records that up to so many requests of this run may leave.
     fn reserve(&self, upto: u64) -> impl Future<Output = Result<(), LedgerError>>;
 }
@@ -247,7 +248,7 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
                     Mail::Congratulation => *self.job.user(*row)?.as_bytes(),
                     Mail::Invitation => email?.0,
                 };
-                Some(Intent { mail: self.mail, subject, email, let_go: self.let_go })
+                Some(Intent { mail: self.mail, subject, email, let_go: self.let_go, row: row.checked_add(1) })
             })
             .collect();
         let recording = self.record.intend(intents);
@@ -297,7 +298,8 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
                 let http = result.as_ref().err().map_or(Some(200), Fault::status);
                 for (row, attempt) in rows {
                     let ending = self.job.write_came(row, &result, stamp);
-                    self.record.conclude(attempt, ending, http);
+                    let at = self.record.conclude(attempt, ending, http);
+                    self.job.recorded(row, at);
                 }
             }
             Landing::Reserved(upto, Ok(())) => reservation.reserved = upto,
@@ -321,7 +323,7 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
             match intended {
                 Intended::Open(attempt) if self.job.halted().is_some() => {
                     let ending = self.job.not_left(row);
-                    self.record.conclude(attempt, ending, None);
+                    let _at = self.record.conclude(attempt, ending, None);
                 }
                 Intended::Open(attempt) => open.push((row, attempt)),
                 Intended::Held(held) => self.job.intent_refused(row, held, stamp),

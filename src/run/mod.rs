@@ -16,6 +16,7 @@ mod wire;
 
 use std::io;
 
+use jiff::Timestamp;
 use tracing::Instrument;
 
 use self::{
@@ -66,8 +67,8 @@ impl Record for Recorder {
         Self::intend(self, intents)
     }
 
-    fn conclude(&self, attempt: AttemptId, ending: Ending, http: Option<u16>) {
-        Self::conclude(self, attempt, ending, http);
+    fn conclude(&self, attempt: AttemptId, ending: Ending, http: Option<u16>) -> Timestamp {
+        Self::conclude(self, attempt, ending, http)
     }
 
     fn reserve(&self, upto: u64) -> impl Future<Output = Result<(), LedgerError>> {

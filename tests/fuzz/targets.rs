@@ -613,6 +613,7 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
                     subject: subject(number),
                     email: Some(EmailDigest([number; 16])),
                     let_go: LetGo::default(),
+                    row: Some(u32::from(number)),
                 };
                 let intended = recorder.intend(vec![intent]).await.expect("recorded");
                 if let (Some(Intended::Open(attempt)), Some(ending)) = (intended.first(), ending) {

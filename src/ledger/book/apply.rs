@@ -152,8 +152,8 @@ impl Ledger {
     fn intent(&mut self, at: i64, intent: &Intent) -> Result<AttemptId, LedgerError> {
         let portal = self.portals.first().copied().unwrap_or_default();
         self.change(
-            "INSERT INTO attempt (portal, kind, subject, email, run, began_at, state, holds, counted) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intent', 2, 1)",
+            "INSERT INTO attempt (portal, kind, subject, email, run, began_at, state, holds, counted, roster_row) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intent', 2, 1, ?7)",
             params![
                 portal,
                 intent.mail as i64,
@@ -161,6 +161,7 @@ impl Ledger {
                 intent.email.map(|email| email.0),
                 self.run,
                 at,
+                intent.row,
             ],
         )?;
         let attempt = AttemptId(self.connection.last_insert_rowid());

@@ -58,6 +58,7 @@ struct Attempt {
     decided_by: Option<String>,
     decided_at: Option<i64>,
     decision_reason: Option<String>,
+    row: Option<u32>,
 }
 
 impl Ledger {
@@ -153,7 +154,7 @@ impl Ledger {
                 .connection
                 .prepare_cached(
                     "SELECT id, kind, subject, email, began_at, state, counted, ended_at, http, reason, decision, decided_by, \
-                     decided_at, decision_reason, run FROM attempt WHERE id >= ?1 ORDER BY id",
+                     decided_at, decision_reason, roster_row, run FROM attempt WHERE id >= ?1 ORDER BY id",
                 )
                 .map_err(&broken)?;
             let mut rows = statement.query([first]).map_err(&broken)?;
@@ -174,8 +175,9 @@ impl Ledger {
                         decided_by: row.get(11)?,
                         decided_at: row.get(12)?,
                         decision_reason: row.get(13)?,
+                        row: row.get(14)?,
                     };
-                    Ok((attempt, row.get(14)?))
+                    Ok((attempt, row.get(15)?))
                 };
                 let (attempt, whose) = read().map_err(&broken)?;
                 last = attempt.id;
@@ -200,6 +202,7 @@ impl Attempt {
             mail: mail.noun().to_owned(),
             to: if is_invitation { hex(&self.subject) } else { UserId::from_bytes(self.subject).to_string() },
             address: self.email.map(|email| hex(&email)),
+            row: self.row,
         });
         let was_decided = matches!(self.decision.as_deref(), Some("sent" | "not sent"));
         if self.state != "intent" {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{
     lines::Told,
     log::{Log, OBJECT, Tried},
+    schema,
     state::{Ledger, Made},
 };
 use crate::{
@@ -366,6 +367,7 @@ impl Ledger {
                         .query_row("SELECT session_run FROM head", [], |row| row.get(0))
                         .map_err(self.broken())?;
                     if run.is_some() {
+                        self.ended_in(number)?;
                         self.apply(at, &entry)
                     } else {
                         self.apply(at, &Entry::SessionEnded { exit_status: 0 })
@@ -387,6 +389,12 @@ impl Ledger {
         self.change("UPDATE head SET snapshot = ?1", [text])?;
         self.log_mut().snapshot = snapshot;
         Ok(())
+    }
+
+    /// The run that is written ends in this object.
+    pub(super) fn ended_in(&self, number: u64) -> Result<(), LedgerError> {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        self.change("UPDATE run SET number = ?2 WHERE id = ?1", params![self.run, number]).map(drop)
     }
 
     fn keep_head(&mut self, mark: &str) -> Result<(), LedgerError> {
@@ -496,7 +504,7 @@ impl Ledger {
             std::fs::read(path).ok()
         });
         let Some(bytes) = bytes else { return Ok(()) };
-        let name = format!("snapshot/{number:020}-3.db");
+        let name = format!("snapshot/{number:020}-{}.db", schema::VERSION);
         let snapshot = Snapshot { name: name.clone(), sha256: hex(&hash(&bytes)) };
         if self.log_mut().store.keep_snapshot(&name, bytes) == Ok(true) {
             self.name_snapshot(Some(snapshot))?;
@@ -550,8 +558,19 @@ fn last_snapshot(store: &mut dyn Store, listed: &[Listed]) -> Option<Vec<u8>> {
             _ => None,
         })
     })?;
+    // One of an earlier version becomes a new one, as any file does.
+    if !SNAPSHOTS.contains(&version_of(&named.name)?) {
+        return None;
+    }
     let bytes = store.snapshot(&named.name).ok().flatten()?;
-    (named.name.ends_with("-3.db") && hex(&hash(&bytes)) == named.sha256).then_some(bytes)
+    (hex(&hash(&bytes)) == named.sha256).then_some(bytes)
+}
+
+/// Versions of the file's schema in which there are snapshots that this program can use.
+const SNAPSHOTS: std::ops::RangeInclusive<i64> = 3..=schema::VERSION;
+
+fn version_of(snapshot: &str) -> Option<i64> {
+    snapshot.strip_suffix(".db")?.rsplit('-').next()?.parse().ok()
 }
 
 fn number_of(snapshot: &str) -> Option<u64> {
@@ -632,7 +651,13 @@ mod tests {
     }
 
     fn intend(ledger: &mut Ledger, user: u8) -> Intended {
-        let intent = Intent { mail: Mail::Congratulation, subject: [user; 16], email: None, let_go: LetGo::default() };
+        let intent = Intent {
+            mail: Mail::Congratulation,
+            subject: [user; 16],
+            email: None,
+            let_go: LetGo::default(),
+            row: None,
+        };
         ledger.begin().expect("begun");
         let at = ledger.clock.now();
         let intended = ledger.intend(at, &intent).expect("intended");

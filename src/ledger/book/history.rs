@@ -1,19 +1,20 @@
-//! What the ledger knows, for people; and what people decide.
+//! What the ledger knows, for people.
 
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 
 use super::state::Ledger;
 use crate::{
-    attempt::{Held, Mail, Subject},
-    ledger::{AttemptId, Entry, LedgerError},
+    attempt::Mail,
+    ledger::{LedgerError, log::hex},
+    seal::Seal,
     user::{EmailDigest, UserId},
 };
 
 /// A run.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct RunRecord {
     /// Its id.
     pub run: String,
@@ -28,17 +29,27 @@ pub struct RunRecord {
     /// Who ran it.
     pub who: String,
     /// When it began.
+    #[schemars(with = "String")]
     pub started_at: Timestamp,
     /// When it ended; absent where it runs still, or died.
+    #[schemars(with = "Option<String>")]
     pub ended_at: Option<Timestamp>,
     /// Its exit status.
     pub exit_status: Option<i64>,
     /// Rows by outcome, as JSON.
     pub outcomes: Option<serde_json::Value>,
+    /// Requests that left, once it ended.
+    pub requests: Option<i64>,
+    /// The roster's SHA-256, in hex.
+    pub roster_sha256: String,
+    /// The hash of the plan that it carried out, in hex.
+    pub plan: Option<String>,
+    /// Where the ledger stood when it ended.
+    pub seal: Option<Seal>,
 }
 
 /// An attempt to send something to a user.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct AttemptRecord {
     /// `congratulation` or `invitation`.
     pub mail: &'static str,
@@ -46,15 +57,27 @@ pub struct AttemptRecord {
     pub portal: String,
     /// The user's id, for a congratulation.
     pub user_id: Option<String>,
+    /// What stands for the address, for an invitation: the ledger holds no address.
+    pub address: Option<String>,
     /// The run.
     pub run: String,
+    /// `run` or `invite`.
+    pub command: String,
+    /// Who ran it, on which machine.
+    pub who: String,
+    /// The roster's name.
+    pub roster: String,
+    /// Which row of it, from 1; absent where an earlier release sent it.
+    pub row: Option<u32>,
     /// When it began.
+    #[schemars(with = "String")]
     pub began_at: Timestamp,
     /// `intent`, `sent`, `no_effect` or `unknown`.
     pub state: String,
     /// Whether it keeps a later run from sending.
     pub holds: bool,
     /// When it ended.
+    #[schemars(with = "Option<String>")]
     pub ended_at: Option<Timestamp>,
     /// The HTTP status.
     pub http: Option<i64>,
@@ -65,11 +88,14 @@ pub struct AttemptRecord {
     /// Who decided.
     pub decided_by: Option<String>,
     /// When.
+    #[schemars(with = "Option<String>")]
     pub decided_at: Option<Timestamp>,
+    /// Why, where somebody said so.
+    pub decision_reason: Option<String>,
 }
 
 /// Where somebody stands with one kind of mail.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct UserRecord {
     /// The portal.
     pub portal: String,
@@ -82,6 +108,7 @@ pub struct UserRecord {
     /// `sent`, `unknown`, or the state of the last attempt.
     pub state: String,
     /// Since when.
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// The run of the last attempt.
     pub run: String,
@@ -89,30 +116,9 @@ pub struct UserRecord {
     pub attempts: i64,
 }
 
-/// Somebody on record, found by an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Named {
-    /// Of which mail the record is.
-    pub mail: Mail,
-    /// Whom it is about.
-    pub subject: Subject,
-    /// Whether it awaits a person's decision.
-    pub is_unknown: bool,
-}
-
-/// What became of a person's decision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settlement {
-    /// It is recorded.
-    Done,
-    /// There is nothing to decide: the state is this.
-    NotUnknown(String),
-    /// Nothing is known of the user.
-    NoRecord,
-}
-
 const ATTEMPTS: &str = "
-    SELECT kind, origin, subject, uuid, began_at, state, holds, attempt.ended_at, http, reason, decision, decided_by, decided_at
+    SELECT kind, origin, subject, uuid, began_at, state, holds, attempt.ended_at, http, reason, decision, decided_by, decided_at,
+           decision_reason, roster_row, roster, command, who
     FROM attempt JOIN run ON run.id = attempt.run JOIN portal ON portal.id = attempt.portal";
 
 fn time(ms: i64) -> Timestamp {
@@ -134,7 +140,7 @@ fn address_text(subject: &[u8]) -> String {
 }
 
 /// The kind's name, and whether it is about users.
-fn kind_text(kind: i64) -> (&'static str, bool) {
+pub(super) fn kind_text(kind: i64) -> (&'static str, bool) {
     let is_congratulation = kind == Mail::Congratulation as i64;
     (if is_congratulation { Mail::Congratulation } else { Mail::Invitation }.noun(), is_congratulation)
 }
@@ -146,7 +152,12 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRecord> {
         mail,
         portal: row.get(1)?,
         user_id: is_congratulation.then(|| user_text(&subject)).flatten(),
+        address: (!is_congratulation).then(|| address_text(&subject)),
         run: row.get(3)?,
+        command: row.get(16)?,
+        who: row.get(17)?,
+        roster: row.get(15)?,
+        row: row.get(14)?,
         began_at: time(row.get(4)?),
         state: row.get(5)?,
         holds: row.get(6)?,
@@ -156,22 +167,40 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRecord> {
         decision: row.get(10)?,
         decided_by: row.get(11)?,
         decided_at: row.get::<_, Option<i64>>(12)?.map(time),
+        decision_reason: row.get(13)?,
     })
 }
 
 impl Ledger {
     /// All runs, the latest first. A dry run sent nothing and is none of them.
     pub fn runs(&self) -> Result<Vec<RunRecord>, LedgerError> {
+        self.runs_where("command <> 'dry-run'", [])
+    }
+
+    /// The run of this id.
+    pub fn run_named(&self, run: &str) -> Result<Option<RunRecord>, LedgerError> {
+        Ok(self.runs_where("uuid = ?1", [run])?.pop())
+    }
+
+    fn runs_where(&self, which: &str, parameters: impl rusqlite::Params) -> Result<Vec<RunRecord>, LedgerError> {
         let broken = self.broken();
-        let mut statement = self
-            .connection
-            .prepare(
-                "SELECT uuid, origin, command, roster, rows, who, started_at, ended_at, exit_status, outcomes \
-                 FROM run JOIN portal ON portal.id = run.portal WHERE command <> 'dry-run' ORDER BY run.id DESC",
-            )
-            .map_err(&broken)?;
+        // Of a file the seal stands beside the run; of a log it is that of the object in which the run ended.
+        let query = format!(
+            "SELECT uuid, origin, command, roster, rows, who, started_at, ended_at, exit_status, outcomes, requests, \
+             roster_hash, plan, head.ledger, run.number, coalesce(run.hash, object.hash) \
+             FROM run JOIN portal ON portal.id = run.portal CROSS JOIN head LEFT JOIN object ON object.number = run.number \
+             WHERE {which} ORDER BY run.id DESC"
+        );
+        let mut statement = self.connection.prepare(&query).map_err(&broken)?;
         statement
-            .query_map([], |row| {
+            .query_map(parameters, |row| {
+                let (ledger, number, hash): (String, Option<i64>, Option<Vec<u8>>) =
+                    (row.get(13)?, row.get(14)?, row.get(15)?);
+                let seal = number.zip(hash).map(|(number, hash)| Seal {
+                    id: ledger,
+                    number: number.unsigned_abs(),
+                    hash: hex(&hash),
+                });
                 Ok(RunRecord {
                     run: row.get(0)?,
                     portal: row.get(1)?,
@@ -183,6 +212,10 @@ impl Ledger {
                     ended_at: row.get::<_, Option<i64>>(7)?.map(time),
                     exit_status: row.get(8)?,
                     outcomes: row.get::<_, Option<String>>(9)?.and_then(|text| serde_json::from_str(&text).ok()),
+                    requests: row.get(10)?,
+                    roster_sha256: hex(&row.get::<_, Vec<u8>>(11)?),
+                    plan: row.get::<_, Option<Vec<u8>>>(12)?.map(|plan| hex(&plan)),
+                    seal,
                 })
             })
             .and_then(Iterator::collect)
@@ -209,6 +242,11 @@ impl Ledger {
     /// What a run attempted.
     pub fn attempts_of(&self, run: &str) -> Result<Vec<AttemptRecord>, LedgerError> {
         self.attempts("uuid = ?1", [run])
+    }
+
+    /// What may have been sent, and nobody has decided about, the oldest first.
+    pub fn undecided(&self) -> Result<Vec<AttemptRecord>, LedgerError> {
+        self.attempts("holds <> 0 AND (state = 'unknown' OR state = 'intent')", [])
     }
 
     /// One user's story, by id: what was sent to the user, and to addresses that the user was known to have.
@@ -256,67 +294,10 @@ impl Ledger {
             .map_err(&broken)
     }
 
-    /// Who is on record with this address, on the portal that is turned to: users who were known to have it, and the
-    /// address itself where it was invited.
-    pub fn named_by(&self, email: EmailDigest) -> Result<Vec<Named>, LedgerError> {
-        let broken = self.broken();
-        let mut found: Vec<Named> = Vec::new();
-        for portal in &self.portals {
-            let mut statement = self
-                .connection
-                .prepare("SELECT DISTINCT kind, subject FROM attempt WHERE portal = ?1 AND email = ?2 ORDER BY kind, subject")
-                .map_err(&broken)?;
-            let subjects: Vec<(i64, Vec<u8>)> = statement
-                .query_map(params![portal, email.0.as_slice()], |row| Ok((row.get(0)?, row.get(1)?)))
-                .and_then(Iterator::collect)
-                .map_err(&broken)?;
-            for (kind, subject) in subjects {
-                let mail = if kind_text(kind).1 { Mail::Congratulation } else { Mail::Invitation };
-                let Ok(subject) = Subject::try_from(subject.as_slice()) else { continue };
-                if found.iter().any(|known| (known.mail, known.subject) == (mail, subject)) {
-                    continue;
-                }
-                let is_unknown = matches!(self.holding(mail, subject)?, Some((_, Held::Unknown { .. })));
-                found.push(Named { mail, subject, is_unknown });
-            }
-        }
-        Ok(found)
-    }
-
     /// Origins of all portals that have records.
     pub fn origins(&self) -> Result<Vec<String>, LedgerError> {
         let broken = self.broken();
         let mut statement = self.connection.prepare("SELECT origin FROM portal ORDER BY id").map_err(&broken)?;
         statement.query_map([], |row| row.get(0)).and_then(Iterator::collect).map_err(&broken)
-    }
-
-    /// Records a person's decision on what may have been sent: it was, or the next run is to send it.
-    pub fn settle(
-        &mut self,
-        mail: Mail,
-        subject: Subject,
-        was_sent: bool,
-        by: &str,
-        why: Option<&str>,
-    ) -> Result<Settlement, LedgerError> {
-        for portal in self.portals.clone() {
-            let found = self
-                .connection
-                .query_row(
-                    "SELECT id, state, holds FROM attempt WHERE portal = ?1 AND kind = ?2 AND subject = ?3 \
-                     ORDER BY holds DESC, id DESC LIMIT 1",
-                    params![portal, mail as i64, subject.as_slice()],
-                    |row| Ok((row.get(0).map(AttemptId)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?)),
-                )
-                .optional()
-                .map_err(self.broken())?;
-            let Some((attempt, state, holds)) = found else { continue };
-            if state != "unknown" || !holds {
-                return Ok(Settlement::NotUnknown(state));
-            }
-            self.enter(&Entry::Decided { attempt, was_sent, by: by.to_owned(), why: why.map(str::to_owned) })?;
-            return Ok(Settlement::Done);
-        }
-        Ok(Settlement::NoRecord)
     }
 }

@@ -61,6 +61,7 @@ impl Ledger {
                     Mail::Invitation => hex(&intent.subject),
                 },
                 address: intent.email.map(|email| hex(&email.0)),
+                row: intent.row,
             },
             Entry::Ended { attempt, ending, http } => {
                 let (outcome, why, counted) = match ending {
@@ -148,7 +149,7 @@ impl Ledger {
                 };
                 return Ok(Told::Run(at.as_millisecond(), start, job.portal.clone()));
             }
-            Line::Intent { at, mail, to, address } => {
+            Line::Intent { at, mail, to, address, row } => {
                 let (mail, subject) = match mail.as_str() {
                     "congratulation" => {
                         (Mail::Congratulation, *to.parse::<UserId>().map_err(|_other| bad("a user's id"))?.as_bytes())
@@ -160,7 +161,7 @@ impl Ledger {
                     Some(address) => Some(EmailDigest(unhex(address).ok_or_else(|| bad("a digest"))?)),
                     None => None,
                 };
-                (at, Entry::Intent(Intent { mail, subject, email, let_go: LetGo::default() }))
+                (at, Entry::Intent(Intent { mail, subject, email, let_go: LetGo::default(), row: *row }))
             }
             Line::Ending { at, of, outcome, http, why, counted } => {
                 let why = why.clone().unwrap_or_default();

@@ -2,6 +2,7 @@
 
 mod apply;
 mod as_lines;
+mod decisions;
 mod elsewhere;
 mod fence;
 pub(super) mod file;
@@ -15,7 +16,8 @@ pub(super) mod schema;
 mod session;
 mod state;
 
+pub use self::decisions::{Decided, Named, Settlement, Standing};
 pub use self::elsewhere::Local;
-pub use self::history::{AttemptRecord, Named, RunRecord, Settlement, UserRecord};
+pub use self::history::{AttemptRecord, RunRecord, UserRecord};
 pub use self::session::{Holding, Overview, SessionStart};
 pub use self::state::Ledger;

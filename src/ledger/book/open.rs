@@ -73,6 +73,7 @@ impl Ledger {
         schema::check_shape(&connection, path, version)?;
         schema::check_holds(&connection, path)?;
         let fresh = Fresh::left_in(&connection).map_err(broken)?;
+        schema::answer_as_newest(&connection, path, version)?;
         Self::of(connection, path, fresh)
     }
 

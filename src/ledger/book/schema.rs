@@ -9,10 +9,10 @@ use crate::ledger::LedgerError;
 /// `onbd`: tells our files from other SQLite databases.
 const APPLICATION_ID: i64 = 0x6f6e_6264;
 /// The version that this program writes.
-const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// One string for each step from a version to the next.
-pub(in crate::ledger) const STEPS: [&str; 3] = [
+pub(in crate::ledger) const STEPS: [&str; 4] = [
     "
 CREATE TABLE portal (
     id      INTEGER PRIMARY KEY,
@@ -118,7 +118,42 @@ CREATE TABLE object (
     mark    TEXT NOT NULL -- what the store's list shows for these bytes; empty where that was not seen yet
 ) STRICT;
 ",
+    // Whoever has to decide what became of a message is told of which row of the roster it was.
+    "
+ALTER TABLE attempt ADD COLUMN roster_row INTEGER; -- from 1
+",
 ];
+
+/// For whoever only looks: what older versions lack, so that all questions are asked in the words of this one. Nothing of
+/// it is in the file.
+const LACKING: [&str; 4] = [
+    "",
+    "",
+    "
+CREATE TEMP VIEW run AS SELECT *, NULL AS plan, NULL AS number, NULL AS hash FROM main.run;
+CREATE TEMP VIEW attempt AS
+    SELECT *, NULL AS decision_reason, NULL AS object, NULL AS line, NULL AS roster_row FROM main.attempt;
+CREATE TEMP VIEW head AS
+    SELECT 1 AS id, '' AS ledger, 0 AS number, zeroblob(32) AS hash, '[]' AS copied, NULL AS session, NULL AS session_who,
+           NULL AS session_command, NULL AS session_since, NULL AS session_run, NULL AS session_portal, NULL AS standing,
+           NULL AS moved_to, NULL AS snapshot;
+CREATE TEMP VIEW object AS SELECT 0 AS number, zeroblob(32) AS hash, '' AS mark WHERE 0;
+",
+    "CREATE TEMP VIEW attempt AS SELECT *, NULL AS roster_row FROM main.attempt;",
+];
+
+/// Makes a file of an earlier version, that is open for looking only, answer as one of this version.
+pub(super) fn answer_as_newest(
+    connection: &Connection,
+    path: &std::path::Path,
+    version: i64,
+) -> Result<(), LedgerError> {
+    // The first two versions have the same columns.
+    let lacking = usize::try_from(version).ok().and_then(|version| LACKING.get(version.max(2)));
+    let broken = |error: rusqlite::Error| LedgerError::from_sqlite(path, &error);
+    connection.pragma_update(None, "temp_store", "MEMORY").map_err(broken)?;
+    connection.execute_batch(lacking.copied().unwrap_or_default()).map_err(broken)
+}
 
 /// Makes the schema in an empty file, or brings an older one forward. What is no ledger was refused before.
 pub(super) fn prepare(connection: &mut Connection, path: &std::path::Path) -> Result<(), LedgerError> {

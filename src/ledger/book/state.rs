@@ -159,6 +159,10 @@ impl Ledger {
         let counts = counts.into_iter().map(|(word, count)| (word.into(), count)).collect();
         self.keep_snapshot()?;
         self.enter(&Entry::RunEnded { exit_status, requests, counts })?;
+        if self.is_elsewhere() {
+            // The object that ends it is the last one; whoever reads the log enters it where that object is read.
+            self.ended_in(self.seal()?.number)?;
+        }
         self.fold()
     }
 

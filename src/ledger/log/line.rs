@@ -104,6 +104,9 @@ pub enum Line {
         /// The digest of the address, where it is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         address: Option<String>,
+        /// Which row of the roster it is about, from 1. Lines of earlier releases do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        row: Option<u32>,
     },
     /// It is known what became of it.
     Ending {
@@ -312,6 +315,15 @@ mod tests {
         );
         assert_eq!(line("anna@corp.example@ci-4", "-").matches('@').count(), 1);
         assert_eq!(line("anna", "\"who\":\"x@y\"").matches('@').count(), 0);
+    }
+
+    #[test]
+    fn an_intent_of_an_earlier_release_names_no_row() {
+        let text =
+            "{\"entry\":\"intent\",\"at\":\"1970-01-01T00:00:00Z\",\"mail\":\"congratulation\",\"to\":\"ann\"}\n";
+        let line: Line = serde_json::from_str(text).expect("a line");
+        assert!(matches!(line, Line::Intent { row: None, .. }), "{line:?}");
+        assert_eq!(encode(&line), text);
     }
 
     #[test]

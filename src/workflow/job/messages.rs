@@ -1,5 +1,7 @@
 //! How messages ended, or why they did not leave, and what the ledger has to record.
 
+use jiff::Timestamp;
+
 use super::{Job, Stage, mood::Mood};
 use crate::{
     attempt::{Ending, Held, Mail},
@@ -66,6 +68,11 @@ impl Job<'_> {
             Effect::Rejected => self.write_rejected(row, fault, stamp),
             Effect::Unknown => self.write_in_doubt(row, fault, stamp),
         }
+    }
+
+    /// The ledger has recorded how this row's message ended, with this time.
+    pub fn recorded(&mut self, row: u32, at: Timestamp) {
+        self.rows.recorded(row, at);
     }
 
     fn write_not_taken(&mut self, row: u32, fault: &Fault, stamp: Stamp) -> Ending {

@@ -274,6 +274,14 @@ impl<'r> Rows<'r> {
         leader == row
     }
 
+    /// A row that has ended bears the time of its record.
+    pub(super) fn recorded(&mut self, row: u32, at: Timestamp) {
+        let slot = self.row_mut(row);
+        if matches!(slot.stage, Stage::Settled(_)) {
+            slot.completed_at = at.as_millisecond();
+        }
+    }
+
     pub(super) fn drain_settled(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.newly_settled)
     }
@@ -285,15 +293,18 @@ impl<'r> Rows<'r> {
         let reason = self.notes.reason(slot.note);
         let detail = reason.as_ref().map(ToString::to_string).unwrap_or_default();
         let leader = slot.leader.and_then(|leader| self.get(leader));
+        let completed_at = match reason.as_deref() {
+            // A person who settles it later does so by the time of the attempt, whichever run's results are at hand.
+            Some(Reason::MayHaveBeenSentBefore { at, .. }) if outcome == Outcome::Unknown => Some(*at),
+            _ => Some(slot.completed_at).filter(|at| *at != 0).and_then(|at| Timestamp::from_millisecond(at).ok()),
+        };
         Some(crate::outcome::RowEnd {
             user: self.user(row).or_else(|| slot.leader.and_then(|leader| self.user(leader))),
             link: "",
             active: leader.map_or(slot.active, |leader| leader.active),
             outcome,
             attempts: u32::from(slot.attempts),
-            completed_at: Some(slot.completed_at)
-                .filter(|at| *at != 0)
-                .and_then(|at| Timestamp::from_millisecond(at).ok()),
+            completed_at,
             reason,
             detail: Cow::Owned(detail),
         })
