@@ -18,7 +18,7 @@ pub use self::{
     run::github,
     sandbox::SandboxArgs,
     settings::{Parsed, Provenance, Setting, SettingsError, Values, is_for_a_run, parse, read_settings},
-    values::{Finite, ResultsTarget},
+    values::{Finite, ResultsTarget, Since},
 };
 use crate::{
     origin::{Origin, PortalAddress, ProxyAddress},
@@ -117,11 +117,11 @@ pub enum Command {
     Template(TemplateArgs),
     /// Serve the embedded portal on loopback, for trying things and for tests
     Sandbox(Box<SandboxArgs>),
-    /// What the ledger knows: runs, or one user's story
+    /// What the ledger knows: runs, one run's page, or one user's story
     History(HistoryArgs),
     /// The ledger as a thing: make its place, show what is in it, see whether it is whole
     Ledger(LedgerCommandArgs),
-    /// Record a person's decision on congratulations that may have been sent
+    /// List what may have been sent and nobody knows, and record a person's decision on it
     Settle(SettleArgs),
     /// Whether a run could work: portal, key, scopes, permissions, clock, ledger. Sends nothing
     Doctor(Box<DoctorArgs>),
@@ -692,14 +692,24 @@ pub enum CheckFormat {
 /// `onboard history`.
 #[derive(Debug, Clone, Args)]
 pub struct HistoryArgs {
-    /// A user id or e-mail address: that user's story
+    /// A run's id or its last 8 digits: that run's page; a user id or e-mail address: that user's story
+    #[arg(value_name = "RUN|USER")]
     pub user: Option<String>,
     /// Every user and what is known of the congratulation
     #[arg(long, conflicts_with = "user")]
     pub users: bool,
+    /// Only messages that ended so, and runs that had such rows: sent, unknown, rejected, ...
+    #[arg(long, value_name = "OUTCOMES", value_delimiter = ',')]
+    pub outcome: Vec<String>,
+    /// Only what began since then: 2026-11-01, a time, or a length of time before now, like 7d or 12h
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<Since>,
     /// How it is written
     #[arg(long, value_enum, default_value_t)]
     pub format: HistoryFormat,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
     /// Only this portal's records
     #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
     pub portal: Option<PortalAddress>,
@@ -773,16 +783,27 @@ pub enum LedgerAction {
 
 /// `onboard settle`.
 #[derive(Debug, Clone, Args)]
+#[command(group(clap::ArgGroup::new("whom").args(["users", "from"]).multiple(true)))]
 pub struct SettleArgs {
-    /// User ids or e-mail addresses
-    #[arg(required = true, value_name = "USER")]
+    /// User ids or e-mail addresses; without any (and without --from), what is undecided is listed
+    #[arg(value_name = "USER", requires = "decision")]
     pub users: Vec<String>,
+    /// A results file: all its rows that are `unknown`, and that the ledger has as it has them; a column `decision`
+    /// (sent, not-sent) wins over --as
+    #[arg(long, value_name = "RESULTS")]
+    pub from: Option<Source>,
     /// What is known now
-    #[arg(long = "as", value_enum, value_name = "DECISION")]
-    pub decision: Decision,
+    #[arg(long = "as", value_enum, value_name = "DECISION", requires = "whom")]
+    pub decision: Option<Decision>,
+    /// Why, in a line; kept, and shown by `history`
+    #[arg(long, value_name = "TEXT", value_parser = values::one_line, requires = "whom")]
+    pub reason: Option<String>,
     /// Who decided [default: the user who runs this]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "whom")]
     pub by: Option<String>,
+    /// The list of what is undecided as JSON
+    #[arg(long, conflicts_with = "whom")]
+    pub json: bool,
     /// The portal
     #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
     pub portal: Option<PortalAddress>,

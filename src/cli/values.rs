@@ -3,9 +3,10 @@
 use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{ValueEnum, builder::PossibleValue};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, civil, tz::TimeZone};
 
 use crate::{
+    display::{MAX_SHOWN, is_plain},
     file::Target,
     settings::FailOn,
     terminal::{ProgressKind, logs::LogFormat},
@@ -47,6 +48,63 @@ impl fmt::Display for Finite {
             Ok(signed) => write!(f, "{signed:#}"),
             Err(_too_long) => write!(f, "{}s", self.0.as_secs()),
         }
+    }
+}
+
+/// A moment in the past: a day, a time, or so long before now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// At that time.
+    At(Timestamp),
+    /// So long ago.
+    Ago(SignedDuration),
+}
+
+impl Since {
+    /// When that is, now being this.
+    pub fn before(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(ago) => now.checked_sub(ago).unwrap_or(Timestamp::MIN),
+        }
+    }
+}
+
+impl FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if let Ok(at) = text.parse::<Timestamp>() {
+            return Ok(Self::At(at));
+        }
+        // What is written without a zone is UTC, as all times are that are printed.
+        if let Ok(at) = text.parse::<civil::DateTime>().map(|at| at.to_zoned(TimeZone::UTC))
+            && let Ok(at) = at
+        {
+            return Ok(Self::At(at.timestamp()));
+        }
+        let ago = text.parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+        match ago {
+            Ok(ago) if !ago.is_negative() => Ok(Self::Ago(ago)),
+            _ => Err(
+                "give a day like 2026-11-01, a time like 2026-11-01T08:00:00Z, or a length of time before now, like \
+                      7d or 12h"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// A text of one line that is shown whole wherever it is shown.
+pub(super) fn one_line(text: &str) -> Result<String, String> {
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || !is_plain(c)).filter(|word| !word.is_empty()).collect();
+    let line = words.join(" ");
+    match line.chars().count() {
+        0 => Err("it is empty; say why in a line".to_owned()),
+        1..=MAX_SHOWN => Ok(line),
+        more => Err(format!("it has {more} characters; give at most {MAX_SHOWN}")),
     }
 }
 
@@ -111,6 +169,32 @@ impl ValueEnum for LogFormat {
 mod tests {
     use super::*;
     use crate::outcome::Outcome;
+
+    #[test]
+    fn a_moment_in_the_past_is_a_day_a_time_or_so_long_ago() {
+        let now: Timestamp = "2026-11-25T12:00:00Z".parse().expect("a time");
+        let before = |text: &str| text.parse::<Since>().map(|since| since.before(now).to_string());
+        for (text, at) in [
+            ("2026-11-01", "2026-11-01T00:00:00Z"),
+            ("2026-11-01T08:30:00+02:00", "2026-11-01T06:30:00Z"),
+            ("2026-11-01 08:30", "2026-11-01T08:30:00Z"),
+            ("12h", "2026-11-25T00:00:00Z"),
+            ("7d", "2026-11-18T12:00:00Z"),
+            ("2 weeks", "2026-11-11T12:00:00Z"),
+        ] {
+            assert_eq!(before(text), Ok(at.to_owned()), "{text}");
+        }
+        for wrong in ["", "yesterday", "7", "-7d", "2026-13-01"] {
+            assert!(before(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_text_moves_no_cursor_and_is_not_too_long() {
+        assert_eq!(one_line(" asked\nher\u{1b}[2J\ton the phone "), Ok("asked her [2J on the phone".to_owned()));
+        assert!(one_line(" \n").is_err() && one_line(&"x".repeat(MAX_SHOWN + 1)).is_err());
+        assert!(one_line(&"x".repeat(MAX_SHOWN)).is_ok());
+    }
 
     #[test]
     fn lengths_of_time_are_read_as_people_write_them() {

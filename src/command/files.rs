@@ -55,7 +55,8 @@ pub(super) fn of(cli: &Cli) -> Files {
         }
         Command::History(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref()),
         Command::Ledger(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref()),
-        Command::Settle(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref()),
+        Command::Settle(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref())
+            .reads("the results that it takes (--from)", args.from.as_ref().and_then(path_in)),
         Command::Check(args) => with_ledger_at(files, None, None).reads("the roster", path_in(&args.roster)).writes(
             "the repaired copy (--fix)",
             args.fix.as_deref(),

@@ -1,17 +1,20 @@
-//! `onboard history`: what the ledger knows, of runs, of users, or of one user.
+//! `onboard history`: what the ledger knows, of runs, of users, of one run or of one user.
 
-use std::io::{self, IsTerminal, Write};
+use std::{collections::BTreeMap, io::Write};
 
 use anyhow::bail;
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 
+use super::pages::{self, SHORT, labelled, short};
 use crate::{
+    attempt::Mail,
     cli::{HistoryArgs, HistoryFormat},
-    display::{Shown, moment, shown_path},
+    display::{Grouped, Shown, Span, count, moment, shown_path},
     environment::Environment,
     ledger::{AttemptRecord, Ledger, RunRecord, UserRecord, places},
+    mail::word,
     origin::PortalAddress,
+    outcome::Outcome,
     place::{self, Asked, Place},
     sheet::neutralise,
     user::{Email, UserId},
@@ -20,9 +23,11 @@ use crate::{
 pub(super) fn execute(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
     let origin = args.portal.as_ref().map(PortalAddress::origin);
     let environment = Environment::of_process();
+    let format = if args.json { HistoryFormat::Json } else { args.format };
+    let outcomes = outcomes(&args.outcome)?;
     let place = match place::asked(args.ledger.as_deref(), origin.as_ref())? {
         Asked::One(place) => place,
-        Asked::All(place) => return of_all(&place, &environment, args.format, out),
+        Asked::All(place) => return of_all(&place, &environment, format, out),
     };
     if let Place::File(path) = &place
         && !path.exists()
@@ -30,29 +35,101 @@ pub(super) fn execute(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, any
         bail!("there is no ledger at {}: nothing was recorded yet (or name another with --ledger)", shown_path(path));
     }
     let ledger = places::look(&place, &environment, |_| {})?;
-    let portal = origin.map(|origin| origin.to_string());
-    let wanted = |origin: &str| portal.as_deref().is_none_or(|portal| portal == origin);
+    let wanted = Wanted {
+        portal: origin.map(|origin| origin.to_string()),
+        outcomes,
+        since: args.since.map(|since| since.before(ledger.now())),
+    };
     match &args.user {
-        Some(text) => {
-            let mut story = story(text, &ledger)?;
-            story.retain(|attempt| wanted(&attempt.portal));
-            write(args.format, &story, out)?;
-            if story.is_empty() && args.format == HistoryFormat::Table {
-                writeln!(out, "the ledger knows nothing of {}", Shown(text))?;
+        Some(text) => match asked_for(text, &ledger)? {
+            About::Run(run) => {
+                let Some(run) = ledger.run_named(&run)? else { return Ok(0) };
+                let mut attempts = ledger.attempts_of(&run.run)?;
+                attempts.retain(|attempt| wanted.is_attempt(attempt));
+                RunPage::of(run, attempts).write(format, out)?;
             }
-        }
+            About::User(mut story) => {
+                story.retain(|attempt| wanted.is_attempt(attempt));
+                if story.is_empty() && format == HistoryFormat::Table {
+                    writeln!(out, "the ledger knows nothing of {}", Shown(text))?;
+                }
+                write(format, &story, out)?;
+            }
+        },
         None if args.users => {
             let mut users = ledger.users()?;
-            users.retain(|user| wanted(&user.portal));
-            write(args.format, &users, out)?;
+            users.retain(|user| wanted.is_user(user));
+            write(format, &users, out)?;
         }
         None => {
             let mut runs = ledger.runs()?;
-            runs.retain(|run| wanted(&run.portal));
-            write(args.format, &runs, out)?;
+            runs.retain(|run| wanted.is_run(run));
+            write(format, &runs, out)?;
         }
     }
     Ok(0)
+}
+
+/// The outcomes that are asked for, by the words of either mail.
+fn outcomes(words: &[String]) -> Result<Vec<Outcome>, anyhow::Error> {
+    let named = |text: &String| {
+        let is = |outcome: &Outcome| {
+            [Mail::Congratulation, Mail::Invitation].iter().any(|mail| word(*mail, *outcome) == text.trim())
+        };
+        let found = Outcome::ALL.into_iter().find(is);
+        found.ok_or_else(|| {
+            let all: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
+            anyhow::anyhow!("--outcome: `{}` is no outcome; there are {}", Shown(text), all.join(", "))
+        })
+    };
+    words.iter().map(named).collect()
+}
+
+/// Which records are asked for.
+#[derive(Debug, Default)]
+struct Wanted {
+    portal: Option<String>,
+    outcomes: Vec<Outcome>,
+    since: Option<Timestamp>,
+}
+
+impl Wanted {
+    fn is_there(&self, portal: &str, at: Timestamp) -> bool {
+        self.portal.as_deref().is_none_or(|wanted| wanted == portal) && self.since.is_none_or(|since| at >= since)
+    }
+
+    /// Whether the ledger's word for an ending is among the outcomes; it has four, since rows that cost nothing are not in
+    /// it.
+    fn is_state(&self, state: &str) -> bool {
+        let is = |outcome: &Outcome| match outcome {
+            Outcome::Sent | Outcome::AlreadySent => state == "sent",
+            Outcome::Unknown => matches!(state, "unknown" | "intent"),
+            Outcome::Rejected | Outcome::Failed | Outcome::NotAttempted => state == "no_effect",
+            Outcome::NotActive | Outcome::Invalid | Outcome::Duplicate => false,
+        };
+        self.outcomes.is_empty() || self.outcomes.iter().any(is)
+    }
+
+    fn is_attempt(&self, attempt: &AttemptRecord) -> bool {
+        // What a person called sent ended as unknown all the same.
+        let state = if pages::is_decided(attempt) { "unknown" } else { attempt.state.as_str() };
+        self.is_there(&attempt.portal, attempt.began_at) && self.is_state(state)
+    }
+
+    fn is_user(&self, user: &UserRecord) -> bool {
+        self.is_there(&user.portal, user.at) && self.is_state(&user.state)
+    }
+
+    fn is_run(&self, run: &RunRecord) -> bool {
+        let had = |outcome: &Outcome| {
+            let rows =
+                |mail| run.outcomes.as_ref().and_then(|rows| rows.get(word(mail, *outcome))).and_then(|n| n.as_u64());
+            // One that has not ended may have left whatever nobody knows.
+            (run.outcomes.is_none() && *outcome == Outcome::Unknown)
+                || rows(Mail::Congratulation).or_else(|| rows(Mail::Invitation)).is_some_and(|rows| rows > 0)
+        };
+        self.is_there(&run.portal, run.started_at) && (self.outcomes.is_empty() || self.outcomes.iter().any(had))
+    }
 }
 
 /// One line a ledger: its last run, who writes it, what is undecided.
@@ -90,11 +167,12 @@ fn of_all(
 }
 
 /// A ledger among several.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
 struct LedgerRecord {
     ledger: String,
     portal: String,
     last_run: String,
+    #[schemars(with = "Option<String>")]
     started_at: Option<Timestamp>,
     exit_status: Option<i64>,
     open: Option<String>,
@@ -105,6 +183,7 @@ struct LedgerRecord {
 impl Line for LedgerRecord {
     const HEADER: &'static [&'static str] =
         &["ledger", "portal", "run", "started", "exit", "open", "sent", "undecided"];
+    const TITLE: &'static str = "";
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -119,27 +198,67 @@ impl Line for LedgerRecord {
         ]
     }
 
-    fn run(&self) -> &str {
-        &self.last_run
+    fn heading(&self) -> String {
+        Shown(&self.ledger).to_string()
+    }
+
+    fn page(&self) -> String {
+        let mut lines = vec![labelled("  portal     ", &Shown(&self.portal).to_string())];
+        let last = self.started_at.map(|at| {
+            let exit = self
+                .exit_status
+                .map_or_else(|| "still running, or killed".to_owned(), |status| format!("exit status {status}"));
+            format!("{}, {}, {exit}", short(&self.last_run), moment(at))
+        });
+        lines.push(labelled("  last run   ", &last.unwrap_or_else(|| "none yet".to_owned())));
+        if let Some(open) = &self.open {
+            lines.push(labelled("  open       ", &Shown(open).to_string()));
+        }
+        lines.push(labelled("  sent       ", &count(self.sent, "message")));
+        lines.push(labelled("  undecided  ", &count(self.undecided, "message")));
+        lines.join("\n")
     }
 }
 
+/// What is asked about.
+enum About {
+    /// The run of this id.
+    Run(String),
+    /// Somebody, with their story.
+    User(Vec<AttemptRecord>),
+}
+
 /// What could be a run or a user is a run first.
-fn story(text: &str, ledger: &Ledger) -> Result<Vec<AttemptRecord>, anyhow::Error> {
+fn asked_for(text: &str, ledger: &Ledger) -> Result<About, anyhow::Error> {
     if let Some(digits) = run_digits(text) {
         match ledger.runs_named(&digits)?.as_slice() {
             [] => {}
-            [only] => return Ok(ledger.attempts_of(only)?),
-            several => bail!("`{}` names several runs; give one of: {}", Shown(text), several.join(", ")),
+            [only] => return Ok(About::Run(only.clone())),
+            several => {
+                bail!("`{}` names several runs; give one of these ids whole: {}", Shown(text), told(several, ledger)?)
+            }
         }
     }
     if let Ok(id) = text.parse::<UserId>() {
-        return Ok(ledger.story(id)?);
+        return Ok(About::User(ledger.story(id)?));
     }
     match text.parse::<Email>() {
-        Ok(email) => Ok(ledger.story_by_email(email.digest())?),
+        Ok(email) => Ok(About::User(ledger.story_by_email(email.digest())?)),
         Err(_) => bail!("`{}` is neither a run, nor a user id, nor an e-mail address", Shown(text)),
     }
+}
+
+/// Runs to choose from.
+fn told(runs: &[String], ledger: &Ledger) -> Result<String, anyhow::Error> {
+    let mut told = Vec::new();
+    for run in runs {
+        let of = ledger.run_named(run)?;
+        told.push(of.map_or_else(
+            || run.clone(),
+            |of| format!("{run} ({} {}, {})", Shown(&of.command), Shown(&of.roster), moment(of.started_at)),
+        ));
+    }
+    Ok(told.join("; "))
 }
 
 /// The text as a run's id, or as a short one: its last 8 digits.
@@ -149,21 +268,150 @@ fn run_digits(text: &str) -> Option<String> {
     digits.map(|digits| digits.to_ascii_lowercase())
 }
 
-/// The digits of a short id.
-const SHORT: usize = 8;
-
-/// A run's id as a table shows it.
-fn short(run: &str) -> String {
-    let from = run.len().saturating_sub(SHORT);
-    run.get(from..).unwrap_or(run).to_owned()
+/// A run's page.
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
+struct RunPage {
+    #[serde(flatten)]
+    run: RunRecord,
+    /// Messages by how they ended, those that a person decided about apart.
+    messages: BTreeMap<&'static str, u64>,
+    /// All that it attempted.
+    attempts: Vec<AttemptRecord>,
 }
 
-/// A record as a line of a table.
+/// How a run's messages are grouped, in the order in which people are told of them.
+const GROUPS: [&str; 5] = ["undecided", "decided", "not_sent", "let_go", "sent"];
+
+fn group(attempt: &AttemptRecord) -> &'static str {
+    match attempt.state.as_str() {
+        _ if pages::is_decided(attempt) => "decided",
+        _ if attempt.decision.is_some() => "let_go",
+        _ if pages::is_undecided(attempt) => "undecided",
+        "sent" => "sent",
+        _ => "not_sent",
+    }
+}
+
+impl RunPage {
+    fn of(run: RunRecord, attempts: Vec<AttemptRecord>) -> Self {
+        let mut messages: BTreeMap<&'static str, u64> = GROUPS.map(|name| (name, 0)).into();
+        for attempt in &attempts {
+            *messages.entry(group(attempt)).or_default() += 1;
+        }
+        Self { run, messages, attempts }
+    }
+
+    fn write(&self, format: HistoryFormat, out: &mut dyn Write) -> Result<(), anyhow::Error> {
+        match format {
+            HistoryFormat::Json => {
+                serde_json::to_writer_pretty(&mut *out, self)?;
+                writeln!(out)?;
+            }
+            HistoryFormat::Csv => write(format, &self.attempts, out)?,
+            HistoryFormat::Table => self.tell(out)?,
+        }
+        Ok(())
+    }
+
+    fn tell(&self, out: &mut dyn Write) -> Result<(), anyhow::Error> {
+        let run = &self.run;
+        let mut line = |label: &str, text: &str| writeln!(out, "{}", labelled(&format!("{label:<10}"), text));
+        line("run", &run.run)?;
+        line("portal", &Shown(&run.portal).to_string())?;
+        let rows = count(run.rows.unsigned_abs(), "row");
+        line("what", &format!("{} {}, {rows}", Shown(&run.command), Shown(&run.roster)))?;
+        line("sha-256", &run.roster_sha256)?;
+        line("who", &Shown(&run.who).to_string())?;
+        line("began", &moment(run.started_at))?;
+        line("ended", &ended(run))?;
+        if let Some(plan) = &run.plan {
+            line("plan", plan)?;
+        }
+        if let Some(seal) = &run.seal {
+            line("seal", &format!("{}, number {}", seal.hash, seal.number))?;
+        }
+        line("rows", &outcomes_of(run))?;
+        if let Some(requests) = run.requests {
+            line("requests", &Grouped(requests.unsigned_abs()).to_string())?;
+        }
+        for name in GROUPS {
+            let of: Vec<&AttemptRecord> = self.attempts.iter().filter(|attempt| group(attempt) == name).collect();
+            if of.is_empty() {
+                continue;
+            }
+            let title = match name {
+                "undecided" => "may have been sent, and nobody has decided",
+                "decided" => "may have been sent, until a person decided",
+                "not_sent" => "certainly not sent",
+                "let_go" => "let go, to be sent again",
+                _ => "sent: the portal accepted it",
+            };
+            let number = u64::try_from(of.len()).unwrap_or(u64::MAX);
+            writeln!(out, "\n{}: {title}", count(number, "message"))?;
+            for attempt in of {
+                writeln!(out, "{}", row_line(attempt))?;
+            }
+        }
+        if self.messages.get("undecided").is_some_and(|undecided| *undecided > 0) {
+            writeln!(out, "\nnext: onboard settle   (what is undecided, and how to decide it)")?;
+        }
+        Ok(())
+    }
+}
+
+/// A message on its run's page.
+fn row_line(attempt: &AttemptRecord) -> String {
+    let row = attempt.row.map_or_else(|| "-".to_owned(), |row| row.to_string());
+    let at = attempt.ended_at.unwrap_or(attempt.began_at).strftime("%Y-%m-%d %H:%M:%S");
+    let mut lines = vec![format!("  row {row:<6}  {:<36}  {at}", pages::whom(attempt))];
+    let indent = " ".repeat(14);
+    let answer = pages::answer(attempt);
+    if !answer.is_empty() && group(attempt) != "sent" {
+        lines.push(labelled(&indent, &answer));
+    }
+    if let Some(decision) = pages::decision(attempt) {
+        let at = attempt.decided_at.map(|at| format!("{}: ", moment(at))).unwrap_or_default();
+        lines.push(labelled(&indent, &format!("{at}{decision}")));
+    }
+    lines.join("\n")
+}
+
+/// When a run ended, and how.
+fn ended(run: &RunRecord) -> String {
+    let Some(at) = run.ended_at else { return "still running, or killed".to_owned() };
+    let took = std::time::Duration::try_from(at.duration_since(run.started_at)).unwrap_or_default();
+    let status = run.exit_status.map(|status| format!(", exit status {status}")).unwrap_or_default();
+    format!("{}, after {}{status}", moment(at), Span(took))
+}
+
+fn outcomes_of(run: &RunRecord) -> String {
+    let Some(outcomes) = run.outcomes.as_ref().and_then(serde_json::Value::as_object) else {
+        return "still running, or killed".to_owned();
+    };
+    // In the order in which people are told of them; words of other releases come last.
+    let place = |word_of: &str| {
+        let is = |outcome: &Outcome| {
+            [Mail::Congratulation, Mail::Invitation].iter().any(|mail| word(*mail, *outcome) == word_of)
+        };
+        Outcome::ALL.iter().position(is).unwrap_or(Outcome::ALL.len())
+    };
+    let mut outcomes: Vec<(&String, &serde_json::Value)> = outcomes.iter().collect();
+    outcomes.sort_by_key(|(outcome, _)| place(outcome));
+    let told: Vec<String> = outcomes.iter().map(|(outcome, rows)| format!("{rows} {}", Shown(outcome))).collect();
+    if told.is_empty() { "no rows".to_owned() } else { told.join(", ") }
+}
+
+/// A record in a list.
 trait Line: serde::Serialize {
+    /// The columns of the CSV.
     const HEADER: &'static [&'static str];
+    /// What people are told above the first of one kind.
+    const TITLE: &'static str;
     fn cells(&self) -> Vec<String>;
-    /// Its run.
-    fn run(&self) -> &str;
+    /// What it belongs to: told once for all that follow each other.
+    fn heading(&self) -> String;
+    /// It, for people, in lines that fit the terminal.
+    fn page(&self) -> String;
 }
 
 fn optional(at: Option<Timestamp>) -> String {
@@ -172,13 +420,10 @@ fn optional(at: Option<Timestamp>) -> String {
 
 impl Line for RunRecord {
     const HEADER: &'static [&'static str] =
-        &["run", "portal", "command", "roster", "rows", "who", "started", "ended", "exit", "outcomes"];
+        &["run", "portal", "command", "roster", "rows", "who", "started", "ended", "exit", "outcomes", "plan"];
+    const TITLE: &'static str = "run       began (UTC)       what    exit  rows by what became of them";
 
     fn cells(&self) -> Vec<String> {
-        let outcomes = self.outcomes.as_ref().and_then(serde_json::Value::as_object).map(|outcomes| {
-            let told: Vec<String> = outcomes.iter().map(|(outcome, rows)| format!("{rows} {outcome}")).collect();
-            told.join(", ")
-        });
         vec![
             self.run.clone(),
             self.portal.clone(),
@@ -189,17 +434,29 @@ impl Line for RunRecord {
             moment(self.started_at),
             self.ended_at.map_or_else(|| "still running, or killed".to_owned(), moment),
             self.exit_status.map(|status| status.to_string()).unwrap_or_default(),
-            outcomes.unwrap_or_default(),
+            self.outcomes.as_ref().map(|_| outcomes_of(self)).unwrap_or_default(),
+            self.plan.clone().unwrap_or_default(),
         ]
     }
 
-    fn run(&self) -> &str {
-        &self.run
+    fn heading(&self) -> String {
+        self.portal.clone()
+    }
+
+    fn page(&self) -> String {
+        let exit = self.exit_status.map_or_else(|| "-".to_owned(), |status| status.to_string());
+        let began = self.started_at.strftime("%Y-%m-%d %H:%M");
+        let command = Shown(&self.command).to_string();
+        let label = format!("{}  {began}  {command:<6}  {exit:>4}  ", short(&self.run));
+        let rows = count(self.rows.unsigned_abs(), "row");
+        let more = format!("{}, {rows}, by {}", Shown(&self.roster), Shown(&self.who));
+        format!("{}\n{}", labelled(&label, &outcomes_of(self)), labelled(&" ".repeat(SHORT + 2), &more))
     }
 }
 
 impl Line for UserRecord {
     const HEADER: &'static [&'static str] = &["portal", "user_id", "state", "at", "run", "attempts"];
+    const TITLE: &'static str = "user                                  state         since (UTC)       run";
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -215,14 +472,29 @@ impl Line for UserRecord {
         ]
     }
 
-    fn run(&self) -> &str {
-        &self.run
+    fn heading(&self) -> String {
+        self.portal.clone()
+    }
+
+    fn page(&self) -> String {
+        let who = match (&self.user_id, &self.address) {
+            (Some(user), _) => user.clone(),
+            (None, address) => format!("{} {}", self.mail, address.as_deref().unwrap_or_default()),
+        };
+        let state = if self.state == "no_effect" { "not sent" } else { &self.state };
+        let tries = if self.attempts > 1 { format!(" x{}", self.attempts) } else { String::new() };
+        let state = format!("{}{tries}", Shown(state));
+        let at = self.at.strftime("%Y-%m-%d %H:%M");
+        format!("{who:<36}  {state:<12}  {at}  {}", short(&self.run))
     }
 }
 
 impl Line for AttemptRecord {
-    const HEADER: &'static [&'static str] =
-        &["mail", "portal", "user_id", "began", "state", "ended", "run", "reason", "decision", "by", "decided"];
+    const HEADER: &'static [&'static str] = &[
+        "mail", "portal", "user_id", "began", "state", "ended", "run", "reason", "decision", "by", "decided", "why",
+        "row", "roster", "who",
+    ];
+    const TITLE: &'static str = "";
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -237,11 +509,19 @@ impl Line for AttemptRecord {
             self.decision.clone().unwrap_or_default(),
             self.decided_by.clone().unwrap_or_default(),
             optional(self.decided_at),
+            self.decision_reason.clone().unwrap_or_default(),
+            self.row.map(|row| row.to_string()).unwrap_or_default(),
+            self.roster.clone(),
+            self.who.clone(),
         ]
     }
 
-    fn run(&self) -> &str {
-        &self.run
+    fn heading(&self) -> String {
+        format!("{} to {}\nat {}", self.mail, pages::whom(self), self.portal)
+    }
+
+    fn page(&self) -> String {
+        pages::told(self)
     }
 }
 
@@ -262,27 +542,123 @@ fn write<L: Line>(format: HistoryFormat, lines: &[L], out: &mut dyn Write) -> Re
             }
             writer.flush()?;
         }
-        HistoryFormat::Table if lines.is_empty() => {}
         HistoryFormat::Table => {
-            let mut table = Table::new();
-            table.load_style(presets::NOTHING).set_header(L::HEADER.iter().copied());
-            // On a terminal it is fitted to its width; elsewhere a line stays a line.
-            if io::stdout().is_terminal() {
-                table.set_content_arrangement(ContentArrangement::Dynamic);
-            }
-            // What is copied from here is not broken over lines.
-            for whole in ["run", "user_id"] {
-                let column = L::HEADER.iter().position(|name| *name == whole).and_then(|place| table.column_mut(place));
-                if let Some(column) = column {
-                    column.set_constraint(ColumnConstraint::ContentWidth);
-                }
-            }
+            let mut heading = None;
             for line in lines {
-                let cells = line.cells().into_iter().map(|cell| if cell == line.run() { short(&cell) } else { cell });
-                table.add_row(cells.map(|cell| Shown(&cell).to_string()));
+                let own = line.heading();
+                if heading.as_ref() != Some(&own) {
+                    let gap = if heading.is_some() { "\n" } else { "" };
+                    writeln!(out, "{gap}{}", labelled("", &shown_lines(&own)))?;
+                    if !L::TITLE.is_empty() {
+                        writeln!(out, "{}", L::TITLE)?;
+                    }
+                    heading = Some(own);
+                }
+                writeln!(out, "{}", line.page())?;
             }
-            writeln!(out, "{table}")?;
         }
     }
     Ok(())
+}
+
+/// Lines of ours, with whatever stands in them shown as one.
+fn shown_lines(text: &str) -> String {
+    text.lines().map(|line| Shown(line).to_string()).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::pages::tests::attempt;
+
+    /// All forms of `history --json` and `settle --json`, each under a name of its own.
+    #[derive(schemars::JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Forms {
+        /// `history`
+        runs: Vec<RunRecord>,
+        /// `history RUN`
+        run: RunPage,
+        /// `history USER`, `settle`
+        messages: Vec<AttemptRecord>,
+        /// `history --users`
+        users: Vec<UserRecord>,
+        /// `history` of many ledgers
+        ledgers: Vec<LedgerRecord>,
+    }
+
+    /// `UPDATE_SCHEMA=1 cargo test schema` writes it anew.
+    #[test]
+    fn the_schema_in_the_repository_is_the_one_of_the_code() {
+        let schema = serde_json::to_string_pretty(&schemars::schema_for!(Forms)).expect("JSON") + "\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/command/history.schema.json");
+        #[expect(clippy::disallowed_methods, reason = "whoever changes the form says so")]
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::write(path, &schema).expect("written");
+        }
+        assert_eq!(std::fs::read_to_string(path).expect("there"), schema);
+    }
+
+    fn run() -> RunRecord {
+        RunRecord {
+            run: "0193a7b2-0000-7000-8000-00001a2b3c4d".to_owned(),
+            portal: "https://portal.example.com".to_owned(),
+            command: "run".to_owned(),
+            roster: "users.csv".to_owned(),
+            rows: 2,
+            who: "anna@laptop".to_owned(),
+            started_at: Timestamp::UNIX_EPOCH,
+            ended_at: Timestamp::from_second(80).ok(),
+            exit_status: Some(1),
+            outcomes: Some(serde_json::json!({ "unknown": 2, "sent": 1, "invited": 0 })),
+            requests: Some(3),
+            roster_sha256: "00".repeat(32),
+            plan: Some("ab".repeat(32)),
+            seal: None,
+        }
+    }
+
+    #[test]
+    fn a_runs_page_shows_the_plan_that_it_carried_out() {
+        let mut out = Vec::new();
+        RunPage::of(run(), Vec::new()).write(HistoryFormat::Table, &mut out).expect("written");
+        let told = String::from_utf8(out).expect("text");
+        assert!(told.contains(&format!("plan      {}", "ab".repeat(32))), "{told}");
+        assert!(told.contains("after 1 min 20 s, exit status 1"), "{told}");
+        assert!(told.contains("1 sent") && told.find("1 sent") < told.find("2 unknown"), "{told}");
+    }
+
+    #[test]
+    fn what_is_asked_for_is_found_by_outcome_whoever_decided_later() {
+        let wanted = |words: &[&str]| Wanted {
+            outcomes: outcomes(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).expect("outcomes"),
+            ..Wanted::default()
+        };
+        let mut decided = attempt("sent", true);
+        decided.decision = Some("sent".to_owned());
+        assert!(wanted(&["unknown"]).is_attempt(&decided) && !wanted(&["sent"]).is_attempt(&decided));
+        assert!(wanted(&["invited"]).is_attempt(&attempt("sent", true)));
+        assert!(wanted(&["failed"]).is_attempt(&attempt("no_effect", false)));
+        assert!(wanted(&["invited", "unknown"]).is_run(&run()) && !wanted(&["rejected"]).is_run(&run()));
+        let open = RunRecord { outcomes: None, ..run() };
+        assert!(wanted(&["unknown"]).is_run(&open) && !wanted(&["sent"]).is_run(&open));
+        assert!(outcomes(&["lost".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn messages_of_a_run_stand_in_one_group_each() {
+        let mut decided = attempt("unknown", false);
+        decided.decision = Some("not sent".to_owned());
+        let mut again = attempt("sent", false);
+        again.decision = Some("sent again".to_owned());
+        let attempts = [
+            attempt("intent", true),
+            attempt("unknown", true),
+            attempt("no_effect", false),
+            attempt("sent", true),
+            decided,
+            again,
+        ];
+        assert_eq!(attempts.each_ref().map(group), ["undecided", "undecided", "not_sent", "sent", "decided", "let_go"]);
+    }
 }

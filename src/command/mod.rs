@@ -9,6 +9,7 @@ mod history;
 mod ledger;
 mod mail_server;
 mod packaging;
+mod pages;
 mod plan;
 mod portal_fault;
 mod report;

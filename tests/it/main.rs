@@ -35,6 +35,7 @@ mod rosters;
 mod samples;
 mod sandbox;
 mod secrets;
+mod settling;
 mod stopping;
 #[cfg(unix)]
 mod terminal;
