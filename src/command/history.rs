@@ -122,8 +122,12 @@ impl Wanted {
 
     fn is_run(&self, run: &RunRecord) -> bool {
         let had = |outcome: &Outcome| {
-            let rows =
-                |mail| run.outcomes.as_ref().and_then(|rows| rows.get(word(mail, *outcome))).and_then(|n| n.as_u64());
+            let rows = |mail| {
+                run.outcomes
+                    .as_ref()
+                    .and_then(|rows| rows.get(word(mail, *outcome)))
+                    .and_then(serde_json::Value::as_u64)
+            };
             // One that has not ended may have left whatever nobody knows.
             (run.outcomes.is_none() && *outcome == Outcome::Unknown)
                 || rows(Mail::Congratulation).or_else(|| rows(Mail::Invitation)).is_some_and(|rows| rows > 0)

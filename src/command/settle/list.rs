@@ -98,13 +98,9 @@ fn evidence(attempt: &AttemptRecord) -> String {
 
 /// What to type next.
 fn next(one: &AttemptRecord, ledger: Option<&Path>, names_portal: bool) -> String {
-    let mut more = String::new();
-    if names_portal {
-        more.push_str(&format!(" --portal {}", shell_word(&one.portal)));
-    }
-    if let Some(ledger) = ledger {
-        more.push_str(&format!(" --ledger {}", shell_word(&ledger.to_string_lossy())));
-    }
+    let portal = names_portal.then(|| format!(" --portal {}", shell_word(&one.portal)));
+    let ledger = ledger.map(|ledger| format!(" --ledger {}", shell_word(&ledger.to_string_lossy())));
+    let more: String = [portal, ledger].into_iter().flatten().collect();
     let who = one.user_id.clone().unwrap_or_else(|| "ADDRESS".to_owned());
     let from = if one.user_id.is_some() {
         format!(
