@@ -1,4 +1,4 @@
-//! Workbooks as rosters: fixtures that openpyxl and LibreOffice wrote (`workbooks/make.py`), and ones that no program would
+//! Workbooks as rosters: fixtures that openpyxl and `LibreOffice` wrote (`workbooks/make.py`), and ones that no program would
 //! write.
 
 use std::{
@@ -602,7 +602,9 @@ fn cell() -> impl Strategy<Value = String> {
 /// A table as CSV, with every cell in quotes that needs them.
 fn csv_of(rows: &[Vec<String>], separator: u8) -> String {
     let mut writer = csv::WriterBuilder::new().delimiter(separator).flexible(true).from_writer(Vec::new());
-    rows.iter().for_each(|row| writer.write_record(row).expect("written"));
+    for row in rows {
+        writer.write_record(row).expect("written");
+    }
     String::from_utf8(writer.into_inner().expect("written")).expect("text")
 }
 
