@@ -50,6 +50,43 @@ pub enum Held {
     },
 }
 
+/// What was last done about somebody, as far as the ledger knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touch {
+    /// By which run.
+    pub by: Arc<Toucher>,
+    /// When that ended, or began where it has not.
+    pub at: Timestamp,
+    /// Whether the portal accepted it, as against: it may have been sent. None where it holds nobody.
+    pub holds: Option<bool>,
+    /// What a person decided about it.
+    pub decided: Option<Decided>,
+}
+
+/// A run that did something about somebody.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Toucher {
+    /// Its id.
+    pub run: String,
+    /// Who ran it, where.
+    pub who: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// The hash of the plan that it carried out.
+    pub plan: Option<[u8; 32]>,
+}
+
+/// A person's decision on what may have been sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// Who decided.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Whether it counts as sent.
+    pub was_sent: bool,
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {

@@ -63,6 +63,16 @@ impl fmt::Display for Grouped {
     }
 }
 
+/// Bytes as digits: `00ff`.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _infallible = fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
+    }
+    text
+}
+
 /// How many of a thing: `1 row`, `2 rows`, `no rows`.
 pub fn count(number: u64, one: &str) -> String {
     match number {

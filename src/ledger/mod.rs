@@ -37,7 +37,7 @@ use std::{
 
 pub use self::book::{
     AttemptRecord, Decided, Holding, Ledger, Local, Named, Overview, RunRecord, SessionStart, Settlement, Standing,
-    UserRecord,
+    Touches, UserRecord,
 };
 pub use self::clock::Clock;
 pub use self::lock::Lock;

@@ -137,8 +137,8 @@ impl Record for Outside<'_> {
         Ok(intents.iter().map(|_| Intended::Open(AttemptId::new(1))).collect())
     }
 
-    fn conclude(&self, _: AttemptId, _: Ending, _: Option<u16>) -> jiff::Timestamp {
-        jiff::Timestamp::UNIX_EPOCH
+    fn conclude(&self, _: AttemptId, _: Ending, _: Option<u16>) -> Timestamp {
+        Timestamp::UNIX_EPOCH
     }
 
     async fn reserve(&self, _: u64) -> Result<(), LedgerError> {

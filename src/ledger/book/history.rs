@@ -8,7 +8,8 @@ use rusqlite::{Row, params};
 use super::state::Ledger;
 use crate::{
     attempt::Mail,
-    ledger::{LedgerError, log::hex},
+    display::hex,
+    ledger::LedgerError,
     seal::Seal,
     user::{EmailDigest, UserId},
 };

@@ -65,7 +65,7 @@ impl Ledger {
         // Another origin of the portal may hold the user too, once this one lets go.
         while let Some((attempt, held)) = self.holding(intent.mail, intent.subject)? {
             // What is on its way in this very run is nobody's to let go.
-            if !intent.let_go.covers(&held) || self.is_open(attempt)? {
+            if !intent.let_go.covers(&held) || self.is_open(attempt)? || self.is_of_the_same_plan(attempt)? {
                 return Ok(Intended::Held(held));
             }
             self.put(at, &Entry::LetGo(attempt))?;

@@ -15,9 +15,11 @@ mod questions;
 pub(super) mod schema;
 mod session;
 mod state;
+mod touched;
 
 pub use self::decisions::{Decided, Named, Settlement, Standing};
 pub use self::elsewhere::Local;
 pub use self::history::{AttemptRecord, RunRecord, UserRecord};
 pub use self::session::{Holding, Overview, SessionStart};
 pub use self::state::Ledger;
+pub use self::touched::Touches;

@@ -3,11 +3,13 @@
 //! Nothing in a line is an address, and so that a search shows it, the only `@` stands where it says who acted:
 //! `"who":"name@host"`. Any other is written as JSON's `\u0040`.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use crate::display::hex;
 
 /// What the first line of every object begins with.
 pub(super) const FORMAT: &str = "onboard-ledger";
@@ -268,16 +270,6 @@ pub(in crate::ledger) fn encode(value: &impl Serialize) -> String {
         }
     }
     text.push('\n');
-    text
-}
-
-/// Bytes in hex.
-pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing into a text never fails.
-        let _written = write!(text, "{byte:02x}");
-    }
     text
 }
 
