@@ -25,6 +25,8 @@ pub enum Kind {
     Page,
     /// JSON, or a JSON object a line.
     Json,
+    /// A plan.
+    Plan,
     /// XML.
     Xml,
     /// A roster.
@@ -34,6 +36,9 @@ pub enum Kind {
     /// Lines of a log, which go behind whatever is there.
     Log,
 }
+
+/// What stands at the beginning of every plan, and of no other JSON.
+const PLAN: &[u8] = b"\"onboard_plan\"";
 
 impl Kind {
     /// Whether a file that begins like this may be replaced.
@@ -46,6 +51,7 @@ impl Kind {
             Self::Invitations => begins("user_id,employee_type,invitation,") || begins(&COLUMNS.join(",")),
             Self::Page => begins("<!doctype html") || begins("<html"),
             Self::Json => begins("{"),
+            Self::Plan => begins("{") && head.windows(PLAN.len()).any(|part| part == PLAN),
             Self::Xml => begins("<?xml") || begins("<testsuites"),
             Self::Roster => begins("user_id,employee_type,email,name"),
             // One that has nothing to mark looks like any roster: whoever writes it looks for itself.
@@ -60,6 +66,7 @@ impl Kind {
             Self::Results | Self::Invitations => "results file of onboard",
             Self::Page => "page of HTML",
             Self::Json => "JSON",
+            Self::Plan => "plan of onboard",
             Self::Xml => "XML",
             Self::Roster => "roster that onboard wrote",
             Self::Copy => "copy that --fix marked",

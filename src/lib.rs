@@ -64,7 +64,7 @@
 //! | [`letter`] | a message of one's own, from its file to the bytes of a mail: pure |
 //! | [`workflow`] | what to ask next, and what became of each row: pure |
 //! | [`pace`] | when the next request may leave: pure |
-//! | [`plan`] | what is due, decided once for `onboard plan`, the question and the run: pure |
+//! | [`plan`] | what is due, decided once for `onboard plan`, the question and the run, and whether that is what was approved: pure |
 //! | [`ledger`] | the durable record across runs |
 //! | [`portal`] | one call, one request; what each ending proves |
 //! | [`smtp`] | one mail by a mail server; what each ending proves |

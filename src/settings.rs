@@ -95,6 +95,8 @@ pub struct Sending {
     pub at_most: Option<u64>,
     /// Whether nobody is asked before sending.
     pub yes: bool,
+    /// The plan that is carried out, where one was made and approved before.
+    pub plan: Option<PathBuf>,
 }
 
 /// What is sent again.

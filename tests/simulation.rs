@@ -577,7 +577,7 @@ fn live(world: &RefCell<World>, rows: &[Row], last: bool) -> bool {
             Mail::Congratulation,
             rows,
             |_| false,
-            LetGo::default(),
+            |_, _| false,
             |subjects, found| {
                 for (place, subject) in subjects.enumerate() {
                     if let Some(entry) = world.ledger.get(&UserId::from_bytes(subject)) {

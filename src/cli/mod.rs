@@ -470,6 +470,10 @@ pub struct RunArgs {
     /// Read links and statuses and send nothing: to whom it would be is in the results [default: users.dry-run.csv]
     #[arg(long)]
     pub dry_run: bool,
+    /// Carry out this plan, which `onboard plan -o` made: with the same options, and without a question. Where anything
+    /// that matters has changed since, nothing is sent
+    #[arg(long, value_name = "FILE", conflicts_with = "sandbox")]
+    pub plan: Option<PathBuf>,
     /// The portal.
     #[command(flatten)]
     pub portal: PortalArgs,
@@ -613,7 +617,14 @@ pub struct ReportArgs {
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
     /// CSV or .xlsx with user_id (or email) and employee_type; `-` is standard input
-    pub roster: Source,
+    #[arg(required_unless_present = "show")]
+    pub roster: Option<Source>,
+    /// Write the plan into this file: approved, it is carried out by `onboard run ROSTER --plan FILE`
+    #[arg(short = 'o', long = "output", value_name = "FILE", value_parser = values::plan_file)]
+    pub plan_output: Option<PathBuf>,
+    /// Show a plan that was written: what, for whom, made when and by whom
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["roster", "plan_output", "json", "exit_code"])]
+    pub show: Option<PathBuf>,
     /// How it is read.
     #[command(flatten)]
     pub reading: ReadingArgs,

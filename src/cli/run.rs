@@ -44,6 +44,7 @@ impl Parsed {
                     },
                     selection: selection(Some(&args.selection), Some(&args.failing)),
                     sinks: Sinks { no_links: args.no_links, ..args.reports.settings() },
+                    sending: Sending { plan: args.plan.clone(), ..base.sending },
                     ..base
                 };
                 (settings, &args.reports)
@@ -55,19 +56,24 @@ impl Parsed {
     }
 
     /// The settings of the run that a plan is about.
-    pub fn planned(&self, args: &PlanArgs) -> Settings {
+    pub fn planned(&self, args: &PlanArgs, roster: &Source) -> Settings {
         let ledger = args.ledger.settings(&self.settings);
-        let base = args.congratulation.settings(&args.roster, &args.portal, &args.limits, ledger);
+        let base = args.congratulation.settings(roster, &args.portal, &args.limits, ledger);
         Settings { reading: args.reading.reading(), selection: selection(Some(&args.selection), None), ..base }
     }
 
     /// The command that goes on with what is left: what was typed, but for what would send a second message. A dry run
-    /// sent none, so what goes on there is the very same run in earnest.
+    /// sent none, so what goes on there is the very same run in earnest. Of a plan nobody gets a second one, and it holds
+    /// only with the options that it was made with.
     fn go_on(&self, settings: &Settings) -> Option<String> {
         if settings.source == Source::Stdin {
             return None;
         }
-        let again: &[&str] = if settings.dry_run { &["--dry-run"] } else { &["--resend", "--retry-unknown"] };
+        let again: &[&str] = match &settings.sending.plan {
+            _ if settings.dry_run => &["--dry-run"],
+            Some(_) => &[],
+            None => &["--resend", "--retry-unknown"],
+        };
         let words = self.words.iter().skip(1).map(|word| word.to_string_lossy());
         let words: Vec<String> = words
             .filter(|word| !again.contains(&&**word))
@@ -106,6 +112,7 @@ fn base(mail: Mail, source: &Source, portal: &PortalArgs, limits: &LimitArgs, le
             limit: None,
             at_most: None,
             yes: false,
+            plan: None,
         },
         limits: limits.limits(),
         daily_writes: limits.daily_writes,
@@ -146,6 +153,7 @@ impl CongratulationArgs {
                 limit: self.limit,
                 at_most: self.at_most,
                 yes: self.yes,
+                plan: None,
             },
             ..base(Mail::Congratulation, roster, portal, limits, ledger)
         }

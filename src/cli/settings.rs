@@ -29,7 +29,7 @@ const DEFAULT_FILE: &str = "onboard.toml";
 const MOST_READ: u64 = 1 << 20;
 /// Options that make no sense in a file: they are about one run, or are secrets' whereabouts on a command line.
 /// `--type` of `export` picks users, and that of a roster says what all of them become: only the latter is a setting.
-const NOT_IN_FILE: [&str; 14] = [
+const NOT_IN_FILE: [&str; 17] = [
     "config",
     "profile",
     "help",
@@ -44,6 +44,9 @@ const NOT_IN_FILE: [&str; 14] = [
     "exit_code",
     "employee_type",
     "fix",
+    "plan",
+    "plan_output",
+    "show",
 ];
 
 /// One effective setting, for `onboard config`.

@@ -120,6 +120,14 @@ impl FromStr for ResultsTarget {
     }
 }
 
+/// Where a plan is written: a file. What stands on standard output is for people.
+pub(super) fn plan_file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" | "-" => Err("a plan goes into a file; give its path, like plan.json".to_owned()),
+        path => Ok(PathBuf::from(path)),
+    }
+}
+
 impl FromStr for FailOn {
     type Err = String;
 

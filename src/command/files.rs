@@ -24,6 +24,7 @@ pub(super) fn of(cli: &Cli) -> Files {
         Command::Run(args) => {
             let files = with_portal(files, &args.portal).reads("the roster", path_in(&args.roster));
             let files = files.reads("the machine key", args.congratulation.sign_with.as_deref());
+            let files = files.reads("the plan (--plan)", args.plan.as_deref());
             let files = with_ledger(files, &args.ledger, args.portal.portal.as_ref());
             let results = results_of(args.output.as_ref(), &args.roster, args.dry_run);
             with_reports(files.writes("the results", results.as_deref(), Kind::Results), &args.reports)
@@ -44,8 +45,10 @@ pub(super) fn of(cli: &Cli) -> Files {
             files.writes("the report", path_of(&page), Kind::Page)
         }
         Command::Plan(args) => {
-            let files = files.reads("the roster", path_in(&args.roster));
-            with_ledger(files, &args.ledger, args.portal.portal.as_ref())
+            let files = with_portal(files, &args.portal).reads("the roster", args.roster.as_ref().and_then(path_in));
+            let files = files.reads("the machine key", args.congratulation.sign_with.as_deref());
+            let files = with_ledger(files, &args.ledger, args.portal.portal.as_ref());
+            files.writes("the plan", args.plan_output.as_deref(), Kind::Plan)
         }
         Command::Doctor(args) => {
             let files = with_portal(files, &args.portal).reads("the machine key", args.sign_with.as_deref());

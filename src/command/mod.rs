@@ -141,7 +141,7 @@ fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8,
             Some((settings, progress)) => run::execute(&settings, progress, quiet, screen),
             None => Ok(2),
         },
-        Command::Plan(args) => plan::execute(args, &parsed.planned(args), screen, out),
+        Command::Plan(args) => plan::execute(args, |roster| parsed.planned(args, roster), screen, out),
         Command::Check(args) => check::execute(args, screen, out),
         Command::Template(args) => {
             let template = match args.command {

@@ -1,11 +1,15 @@
 //! `onboard plan`: what a run would do, without touching the network.
 
-use std::{fmt::Write as _, io::Write};
+use std::{fmt::Write as _, io::Write, path::Path};
+
+use anyhow::Context;
 
 use crate::{
     cli::PlanArgs,
-    display::{Grouped, Span, count, moment},
-    plan::Between,
+    display::{Grouped, Shown, Span, count, moment, shell_word, shown_path},
+    file,
+    plan::{Between, bound::PlanFile},
+    roster::Source,
     run::{self, Foreseen, Telling},
     settings::Settings,
     terminal::Screen,
@@ -16,28 +20,106 @@ const DUE: u8 = 10;
 
 pub(super) fn execute(
     args: &PlanArgs,
-    settings: &Settings,
+    settings: impl FnOnce(&Source) -> Settings,
     screen: &Screen,
     out: &mut dyn Write,
 ) -> Result<u8, anyhow::Error> {
+    if let Some(path) = &args.show {
+        out.write_all(shown(&run::read_plan(path)?).as_bytes())?;
+        return Ok(0);
+    }
+    // The parser asks for one.
+    let Some(roster) = &args.roster else { anyhow::bail!("no roster is given") };
+    let settings = settings(roster);
+    if let Some(path) = &args.plan_output {
+        file::probe_place(path)?;
+    }
     let mut say = |text: &str| screen.say(text);
     let foreseen =
-        run::foresee(settings, args.portal_users, &mut Telling { quiet: false, colour: false, say: &mut say })?;
+        run::foresee(&settings, args.portal_users, &mut Telling { quiet: false, colour: false, say: &mut say })?;
+    if let Some(path) = &args.plan_output {
+        let plan = foreseen.to_bind(&settings)?;
+        write(&plan, path).with_context(|| format!("the plan {} cannot be written", shown_path(path)))?;
+        screen.say(&format!(
+            "plan {} was written to {}; once it is approved, carry it out with the same options: onboard run {} --plan {}",
+            plan.short(),
+            shown_path(path),
+            shell_word(&Shown(&roster.to_string()).to_string()),
+            shell_word(&shown_path(path))
+        ));
+    }
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &foreseen.forecast)?;
         writeln!(out)?;
     } else {
-        out.write_all(text(&foreseen, args).as_bytes())?;
+        out.write_all(text(&foreseen, args, roster).as_bytes())?;
     }
     out.flush()?;
     let is_due = foreseen.forecast.rows.due > 0;
     Ok(if args.exit_code && is_due { DUE } else { 0 })
 }
 
-fn text(foreseen: &Foreseen, args: &PlanArgs) -> String {
+/// Writes a plan, whole.
+fn write(plan: &PlanFile, path: &Path) -> std::io::Result<()> {
+    file::write_whole(path, |to| {
+        serde_json::to_writer_pretty(&mut *to, plan)?;
+        to.write_all(b"\n")
+    })
+}
+
+/// A plan as whoever approves it reads it.
+fn shown(file: &PlanFile) -> String {
+    let plan = &file.plan;
+    let (made, counts, message) = (&plan.made, &plan.counts, &plan.message);
+    let mut text = format!(
+        "plan {} for `onboard {}`, made {} by {} with onboard {}\n",
+        file.short(),
+        Shown(&plan.command),
+        moment(made.at),
+        Shown(&made.by),
+        Shown(&made.program)
+    );
+    let account =
+        plan.account.as_deref().map_or_else(|| "any: no key was at hand".to_owned(), |it| Shown(it).to_string());
+    let tenant = message.tenant.map(|tenant| format!(" for tenant {tenant}")).unwrap_or_default();
+    let signed = if message.signed { format!(", its keys signed{tenant}") } else { String::new() };
+    let options = Some(plan.options.typed()).filter(|typed| !typed.is_empty());
+    for (what, value) in [
+        ("portal", Shown(&plan.portal).to_string()),
+        ("account", account),
+        ("mail", format!("the {}'s {}{signed}", Shown(&message.carrier), Shown(&message.mail))),
+        ("roster", format!("{}, as it was then", Shown(&plan.roster.name))),
+        ("options", options.unwrap_or_else(|| "none that changes whom it is for".to_owned())),
+    ] {
+        // Writing to a string cannot fail; so everywhere below.
+        let _infallible = writeln!(text, "  {what:<9}{value}");
+    }
+    let people = count(counts.people, "person").replace("persons", "people");
+    let _infallible = writeln!(text, "{} of {people}", count(counts.rows, "row"));
+    for (number, what) in [
+        (counts.due, "due: congratulated if their users are active"),
+        (counts.already_sent, "congratulated by an earlier run"),
+        (counts.unknown, "may have been congratulated; a person decides (`onboard settle`, --retry-unknown)"),
+        (counts.duplicate, "of a user who stands in an earlier row"),
+        (counts.invalid, "cannot be used (`onboard check` shows each)"),
+        (counts.left_out, "left as they are (--only)"),
+    ] {
+        if number > 0 {
+            let _infallible = writeln!(text, "  {:>9}  {what}", Grouped(number).to_string());
+        }
+    }
+    let _infallible = writeln!(text, "{} in one run of it, at the most", count(counts.messages_at_most, "message"));
+    for (kind, number) in &counts.due_by_type {
+        let aloud = if kind == "DocSpaceAdmin" { ", who manage the whole portal" } else { "" };
+        let _infallible = writeln!(text, "  {:>9}  {}{aloud}", Grouped(*number).to_string(), Shown(kind));
+    }
+    text
+}
+
+fn text(foreseen: &Foreseen, args: &PlanArgs, roster: &Source) -> String {
     let Foreseen { forecast: plan, budget, knows_ledger, knows_account, .. } = foreseen;
     let rows = &plan.rows;
-    let mut text = format!("{} in {}\n", count(rows.total, "row"), args.roster);
+    let mut text = format!("{} in {}\n", count(rows.total, "row"), roster);
     for (number, what) in [
         (rows.due, "due: congratulated if their users are active"),
         (rows.already_sent, "congratulated by an earlier run"),

@@ -23,8 +23,9 @@ pub(super) fn execute(
     quiet: bool,
     screen: &Screen,
 ) -> Result<u8, anyhow::Error> {
-    // Whoever sees what would be sent, or tries things, agrees to nothing.
-    let needs_consent = !settings.sending.yes && !settings.sandbox && !settings.dry_run;
+    // Whoever sees what would be sent, or tries things, agrees to nothing; whoever approved a plan was asked.
+    let sending = &settings.sending;
+    let needs_consent = !sending.yes && !settings.sandbox && !settings.dry_run && sending.plan.is_none();
     let may_ask = needs_consent && can_ask();
     if settings.sending.again.sent && needs_consent && !may_ask {
         anyhow::bail!(

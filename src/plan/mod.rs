@@ -1,6 +1,7 @@
 //! What is due, decided once, from roster and ledger, before anybody is asked; and what that takes: requests, messages, and
 //! how long at the portal's limits.
 
+pub mod bound;
 mod leaders;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -9,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use self::leaders::Leaders;
 use crate::{
-    attempt::{Held, LetGo, Mail, Subject},
+    attempt::{Held, Mail, Subject},
     display::{as_f64, count, moment},
     mail::needs,
     outcome::Outcome,
@@ -172,12 +173,12 @@ pub fn by_email(mail: Mail, row: &Row) -> Option<Subject> {
 
 impl Plan {
     /// Decides what is due. Rows that are `carried` are not touched. `held` is asked once for all subjects, and tells of
-    /// each that is held, by its place among them; what a person asked to `let_go` does not count.
+    /// each that is held, by its place among them; what is to be `let_go`, of a row (from 0), does not count.
     pub fn decide<E>(
         mail: Mail,
         rows: &[Row],
         carried: impl Fn(usize) -> bool,
-        let_go: LetGo,
+        mut let_go: impl FnMut(u32, &Held) -> bool,
         held: impl FnOnce(&mut dyn Iterator<Item = Subject>, &mut dyn FnMut(usize, Held)) -> Result<(), E>,
     ) -> Result<Self, E> {
         let decide = |(number, row): (usize, &Row)| match row.state {
@@ -200,11 +201,8 @@ impl Plan {
             // In the order of their keys, which is the order of the ledger's index.
             let mut subjects = asked.rows().filter_map(&subject);
             held(&mut subjects, &mut |place, held| {
-                if let_go.covers(&held) {
-                    return;
-                }
-                let slot = asked.get(place).and_then(|row| decisions.get_mut(row as usize));
-                let Some(slot) = slot else { return };
+                let Some(row) = asked.get(place).filter(|row| !let_go(*row, &held)) else { return };
+                let Some(slot) = decisions.get_mut(row as usize) else { return };
                 if let Held::Sent { at, run } = &held
                     && last_sent.as_ref().is_none_or(|(last, _)| last < at)
                 {
@@ -392,8 +390,8 @@ mod tests {
             }
             Ok::<_, Infallible>(())
         };
-        let plan = Plan::decide(Mail::Congratulation, &rows, |_| false, LetGo::default(), held).expect("infallible");
-        let again = LetGo { sent: true, unknown: false };
+        let plan = Plan::decide(Mail::Congratulation, &rows, |_| false, |_, _| false, held).expect("infallible");
+        let again = |row: u32, held: &Held| row == 0 && matches!(held, Held::Sent { .. });
         let resent = Plan::decide(Mail::Congratulation, &rows, |_| false, again, held).expect("infallible");
         assert_eq!(resent.forecast(&rows, &budget()).rows.due, 3);
         let plan = plan.forecast(&rows, &budget());
@@ -418,7 +416,7 @@ mod tests {
                 }
                 Ok::<_, Infallible>(())
             };
-            let plan = Plan::decide(Mail::Congratulation, rows, |_| false, LetGo::default(), tell).expect("infallible");
+            let plan = Plan::decide(Mail::Congratulation, rows, |_| false, |_, _| false, tell).expect("infallible");
             plan.old(Timestamp::from_second(days * 86_400).expect("a time"))
         };
         let rows = [row(1, RowState::Valid), row(2, RowState::Valid), row(2, RowState::Duplicate { of: 2 })];

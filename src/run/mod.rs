@@ -3,6 +3,7 @@
 //!
 //! This is the composition root: the only place that knows roster, ledger, portal, pace, workflow and results at once.
 
+mod bind;
 mod clock;
 mod close;
 pub mod drive;
@@ -20,11 +21,14 @@ use jiff::Timestamp;
 use tracing::Instrument;
 
 use self::{
+    bind::Bound,
     clock::Stopwatch,
     drive::{Clock, Drive, Record},
+    open::Sender,
     wire::Carrier,
 };
 pub use self::{
+    bind::read_plan,
     observer::Observer,
     open::{Foreseen, Opened, foresee, open, results_of_dry_run},
     outputs::not_started_on_github,
@@ -37,7 +41,6 @@ use crate::{
     exit::Exit,
     ledger::{AttemptId, DRY_RUN, Intended, Intent, Ledger, LedgerError, Recorder, RunStart, SessionStart},
     mail::word,
-    origin::Origin,
     pace::{Moment, Pace},
     plan::{Budget, Forecast, Plan},
     report::Summary,
@@ -83,14 +86,15 @@ impl Opened {
         let Self { roster, plan, budget, forecast, target, portal, portal_name, account, origin, mut ledger, .. } =
             self;
         // The lock and the embedded portal live until the run is over.
-        let Self { lock, machine_key, events, sandbox: _sandbox, .. } = self;
+        let Self { lock, machine_key, events, bound, sandbox: _sandbox, .. } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = uuid::Uuid::now_v7();
         let seed = run.as_u64_pair().1;
         let mail = settings.mail;
-        let start = beginning(run, account, settings, &roster);
+        let start = beginning(run, account, settings, &roster, bound.as_ref());
         let (plan, budget) = if ledger.is_elsewhere() {
-            let run = Beginning { settings, roster: &roster, origin: &origin, account, agreed: &forecast };
+            let sender = Sender { origin: &origin, account, bound: bound.as_ref() };
+            let run = Beginning { settings, roster: &roster, sender, agreed: &forecast };
             run.begin_elsewhere(&mut ledger, start, |text| audience.say(text))?
         } else {
             ledger.begin_run(start)?;
@@ -218,8 +222,7 @@ fn end_run(
 struct Beginning<'o> {
     settings: &'o Settings,
     roster: &'o Roster,
-    origin: &'o Origin,
-    account: [u8; 8],
+    sender: Sender<'o>,
     /// What whoever was asked has agreed to.
     agreed: &'o Forecast,
 }
@@ -232,15 +235,15 @@ impl Beginning<'_> {
         start: RunStart,
         say: impl FnMut(&str),
     ) -> Result<(Plan, Budget), anyhow::Error> {
-        let Self { settings, roster, origin, account, agreed } = *self;
-        let origins = Some((origin, settings.ledger.formerly.as_slice()));
+        let Self { settings, roster, sender, agreed } = *self;
+        let origins = Some((sender.origin, settings.ledger.formerly.as_slice()));
         ledger
             .begin_session(&SessionStart::Run(start), origins, record::may_wait(settings), say)
             .map_err(|error| record::in_time(settings, error))?;
         let recovered = if settings.dry_run { Ok(()) } else { ledger.recover().map(drop) };
         let again = recovered
             .map_err(anyhow::Error::from)
-            .and_then(|()| open::decide_again(settings, roster, ledger, origin, account, agreed));
+            .and_then(|()| open::decide_again(settings, roster, ledger, sender, agreed));
         if again.is_err() {
             // Every way out of a session ends it, or the next run would wait for this one.
             ledger.end_run(Exit::NotStarted.code(), 0, [("not_attempted", 0)])?;
@@ -250,7 +253,13 @@ impl Beginning<'_> {
 }
 
 /// What the ledger is told of a run that begins.
-fn beginning(id: uuid::Uuid, account: [u8; 8], settings: &Settings, roster: &Roster) -> RunStart {
+fn beginning(
+    id: uuid::Uuid,
+    account: [u8; 8],
+    settings: &Settings,
+    roster: &Roster,
+    bound: Option<&Bound>,
+) -> RunStart {
     RunStart {
         id,
         account,
@@ -263,7 +272,8 @@ fn beginning(id: uuid::Uuid, account: [u8; 8], settings: &Settings, roster: &Ros
         roster_hash: roster.sha256(),
         rows: roster.rows().len(),
         who: crate::who::who(),
-        plan: None,
+        // Whoever sends nothing carries out nothing.
+        plan: bound.filter(|_| !settings.dry_run).map(Bound::hash),
     }
 }
 

@@ -2,6 +2,7 @@
 //! opened, what is due is decided, and nothing is sent.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,18 +12,19 @@ use jiff::Timestamp;
 
 use super::{
     Telling,
+    bind::{self, Bound, Holds},
     reach::{Reached, reach},
     record,
 };
 use crate::{
     access,
-    attempt::{LetGo, Mail},
+    attempt::{Held, LetGo, Mail},
     display::{count, shown_path},
     file::{self, Target},
     ledger::{self, Ledger, Lock},
     mail::needs,
     origin::Origin,
-    plan::{Budget, Forecast, Plan},
+    plan::{Budget, Forecast, Plan, bound::PlanFile},
     portal::Portal,
     report::Events,
     results,
@@ -59,6 +61,8 @@ pub struct Opened {
     pub(super) lock: Option<Lock>,
     pub(super) machine_key: Option<Secret>,
     pub(super) events: Option<Events>,
+    /// The plan that is carried out, which holds.
+    pub(super) bound: Option<Bound>,
     /// Serves until the run is over.
     pub(super) sandbox: Option<Sandbox>,
 }
@@ -76,6 +80,30 @@ pub struct Foreseen {
     pub knows_ledger: bool,
     /// Whether the day's writes are those of this key's account, as against everybody's.
     pub knows_account: bool,
+    plan: Plan,
+    holds: Holds,
+    origin: Option<Origin>,
+    account: Option<[u8; 8]>,
+    ledger: Option<Ledger>,
+}
+
+impl Foreseen {
+    /// The plan that a run with these settings is bound to, once it is approved.
+    pub fn to_bind(&self, settings: &Settings) -> Result<PlanFile, anyhow::Error> {
+        let Some(origin) = &self.origin else {
+            bail!("a plan that is carried out later names its portal; give it with --portal URL (or ONBOARD_PORTAL)");
+        };
+        let decided = bind::Decided {
+            roster: &self.roster,
+            plan: &self.plan,
+            holds: &self.holds,
+            origin,
+            account: self.account,
+            ledger: self.ledger.as_ref(),
+            now: self.budget.now,
+        };
+        Ok(PlanFile::of(bind::content(settings, &decided)?))
+    }
 }
 
 /// Whether a row is left as it was: its outcome is not among those asked for.
@@ -97,6 +125,7 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
         return Err(access::NoAccess::NoPortal { may_be_sandbox }.into());
     }
     refuse_contradictions(settings)?;
+    let bound = Bound::of(settings)?;
     let roster = Roster::read_as(&settings.source, &settings.reading)?;
     // Results are CSV, and would not be a workbook in its place.
     let is_results = roster.is_results() && roster.sheet().is_none() && settings.mail == Mail::Congratulation;
@@ -116,6 +145,10 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
     let events = side_outputs(settings)?;
     let machine_key = settings.sending.sign_with.as_deref().map(|path| machine_key(path, telling)).transpose()?;
     let Reached { portal, origin, name, account, sandbox } = reach(settings, &roster, machine_key.as_ref(), telling)?;
+    if let Some(bound) = &bound {
+        // Before the ledger is opened, which knows a portal's other address by another name.
+        bound.check_terms(settings, &origin, account)?;
+    }
     say_rate(settings, telling);
     let (lock, mut ledger) = record::open(settings, &origin, telling)?;
     // A dry run records nothing but the requests that it used; an intent of a dead run is unknown to it all the same.
@@ -130,7 +163,8 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
     }
     let used = ledger.used(Some(account), Duration::ZERO)?;
     let budget = budget(settings, &used);
-    let plan = decide(settings, &roster, Some(&ledger), &origin)?;
+    let sender = Sender { origin: &origin, account, bound: bound.as_ref() };
+    let plan = decide_bound(settings, &roster, &ledger, sender, budget.now)?;
     say_old(&plan, &budget, telling);
     let forecast = plan.forecast(roster.rows(), &budget);
     refuse_too_many(settings, &forecast)?;
@@ -149,6 +183,7 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
         lock,
         machine_key,
         events,
+        bound,
         sandbox,
     })
 }
@@ -174,11 +209,21 @@ pub fn foresee(
         None => ledger::Use { daily: 0, frees_in: None, recent: Vec::new(), ever_sent: false },
     };
     let budget = Budget { portal_users, ..budget(settings, &used) };
-    let plan = decide(settings, &roster, ledger.as_ref(), &origin.unwrap_or_else(Origin::of_sandbox))?;
+    let planned_for = origin.clone().unwrap_or_else(Origin::of_sandbox);
+    let (plan, holds) = decide(settings, &roster, ledger.as_ref(), &planned_for, &BTreeSet::new())?;
     say_old(&plan, &budget, telling);
     let forecast = plan.forecast(roster.rows(), &budget);
     refuse_too_many(settings, &forecast)?;
-    Ok(Foreseen { roster, forecast, budget, knows_ledger: ledger.is_some(), knows_account: account.is_some() })
+    let (knows_ledger, knows_account) = (ledger.is_some(), account.is_some());
+    Ok(Foreseen { roster, forecast, budget, knows_ledger, knows_account, plan, holds, origin, account, ledger })
+}
+
+/// To which portal, by which account and under which plan something is sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sender<'s> {
+    pub(super) origin: &'s Origin,
+    pub(super) account: [u8; 8],
+    pub(super) bound: Option<&'s Bound>,
 }
 
 /// Decides again what is due, since others may have written the ledger until this session began. More messages than
@@ -187,14 +232,13 @@ pub(super) fn decide_again(
     settings: &Settings,
     roster: &Roster,
     ledger: &Ledger,
-    origin: &Origin,
-    account: [u8; 8],
+    sender: Sender<'_>,
     agreed: &Forecast,
 ) -> Result<(Plan, Budget), anyhow::Error> {
     record::check_seal(settings, ledger)?;
-    let used = ledger.used(Some(account), Duration::ZERO)?;
+    let used = ledger.used(Some(sender.account), Duration::ZERO)?;
     let budget = budget(settings, &used);
-    let plan = decide(settings, roster, Some(ledger), origin)?;
+    let plan = decide_bound(settings, roster, ledger, sender, budget.now)?;
     let forecast = plan.forecast(roster.rows(), &budget);
     refuse_too_many(settings, &forecast)?;
     let (before, now) = (agreed.requests.messages.most, forecast.requests.messages.most);
@@ -209,23 +253,51 @@ pub(super) fn decide_again(
     Ok((plan, budget))
 }
 
-/// The one place in which it is decided what is due.
+/// Decides what is due, and refuses it where a plan binds to something else.
+fn decide_bound(
+    settings: &Settings,
+    roster: &Roster,
+    ledger: &Ledger,
+    Sender { origin, account, bound }: Sender<'_>,
+    now: Timestamp,
+) -> Result<Plan, anyhow::Error> {
+    let own = bound.map(|bound| ledger.runs_of_plan(&bound.hash())).transpose()?.unwrap_or_default();
+    let (plan, holds) = decide(settings, roster, Some(ledger), origin, &own)?;
+    if let Some(bound) = bound {
+        let (plan, holds, account, ledger) = (&plan, &holds, Some(account), Some(ledger));
+        bound.check(settings, &bind::Decided { roster, plan, holds, origin, account, ledger, now })?;
+    }
+    Ok(plan)
+}
+
+/// The one place in which it is decided what is due; and what the ledger holds of these people. What runs of the plan
+/// that is carried out have sent is `own`, and is never sent again by it.
 fn decide(
     settings: &Settings,
     roster: &Roster,
     ledger: Option<&Ledger>,
     origin: &Origin,
-) -> Result<Plan, anyhow::Error> {
+    own: &BTreeSet<String>,
+) -> Result<(Plan, Holds), anyhow::Error> {
     if let Some(ledger) = ledger.filter(|_| !settings.sandbox && !settings.ledger.other_portal) {
         let valid = |row: usize, entry: &Row| entry.state == RowState::Valid && !is_carried(settings, roster, row);
         let rows = roster.rows().iter().enumerate().filter(|(row, entry)| valid(*row, entry));
         record::refuse_other_origin(settings.mail, &rows, ledger, origin)?;
     }
     let carried = |row| is_carried(settings, roster, row);
-    Ok(Plan::decide(settings.mail, roster.rows(), carried, let_go(settings), |subjects, found| match ledger {
+    let asked = let_go(settings);
+    let mut holds = Holds::new();
+    let let_go = |row: u32, held: &Held| {
+        let hold = bind::hold(held);
+        let is_own = own.contains(&hold.run);
+        holds.push((row, hold));
+        asked.covers(held) && !is_own
+    };
+    let plan = Plan::decide(settings.mail, roster.rows(), carried, let_go, |subjects, found| match ledger {
         Some(ledger) => ledger.held(settings.mail, subjects, found),
         None => Ok(()),
-    })?)
+    })?;
+    Ok((plan, holds))
 }
 
 /// Somebody may have taken the wrong file; then nothing is sent, and whoever is new waits for a mail in vain.

@@ -26,6 +26,7 @@ mod mail_server;
 mod messages;
 mod outcomes;
 mod outputs;
+mod plans;
 mod protocol;
 mod proxy;
 mod readme;

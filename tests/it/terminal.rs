@@ -115,6 +115,21 @@ fn it_is_asked_for_a_single_message_and_only_where_one_may_leave() {
     assert!(!seen.contains("Go on?") && seen.contains("already_sent"), "{seen}");
 }
 
+/// Whoever approved the plan was asked, and nobody is asked again.
+#[test]
+fn a_plan_that_is_carried_out_asks_nothing() {
+    let bench = Bench::new();
+    let users = active(60);
+    bench.roster(&users);
+    let portal = Sandbox::start(config(&users)).expect("a portal");
+    let plan = ["plan", "users.csv", "-o", "plan.json", "--portal", &portal.origin()];
+    bench.onboard(&plan).with(0);
+    let mut session = at_terminal(&bench, &portal, &["--plan", "plan.json"]);
+    let seen = session.exp_eof().expect("the end");
+    assert!(!seen.contains("Go on?"), "{seen}");
+    assert_eq!((exit_status(&session), messages(&portal)), (0, 60));
+}
+
 #[test]
 fn bars_are_drawn_and_ctrl_c_leaves_a_summary() {
     let bench = Bench::new();

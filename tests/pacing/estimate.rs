@@ -198,8 +198,7 @@ fn run(day: Day, seed: u64) -> Came {
         let portal = ModelPortal::new(day.terms);
         let outside =
             Outside { day, portal: &portal, random: RefCell::new(StdRng::seed_from_u64(seed)), start: Instant::now() };
-        let plan =
-            Plan::decide(Mail::Congratulation, &rows, |_| false, LetGo::default(), |_, _| Ok::<_, Infallible>(()));
+        let plan = Plan::decide(Mail::Congratulation, &rows, |_| false, |_, _| false, |_, _| Ok::<_, Infallible>(()));
         let plan = plan.expect("infallible");
         let budget = Budget {
             rate: day.rate,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    attempt::{Ending, Held, LetGo, Mail},
+    attempt::{Ending, Held, Mail},
     pace::Moment,
     plan::Plan,
     portal::{ErrorBody, Fault, InviteLink, LinkAnswer, Loss, Page, Person, PersonStatus},
@@ -79,14 +79,20 @@ fn planned<E>(
     earlier: impl Fn(UserId) -> Result<Option<Held>, E>,
     stamp: Stamp,
 ) -> Result<Job<'_>, E> {
-    let plan = Plan::decide(policy.mail, rows, carried, LetGo::default(), |subjects, found| {
-        for (place, subject) in subjects.enumerate() {
-            if let Some(held) = earlier(UserId::from_bytes(subject))? {
-                found(place, held);
+    let plan = Plan::decide(
+        policy.mail,
+        rows,
+        carried,
+        |_, _| false,
+        |subjects, found| {
+            for (place, subject) in subjects.enumerate() {
+                if let Some(held) = earlier(UserId::from_bytes(subject))? {
+                    found(place, held);
+                }
             }
-        }
-        Ok(())
-    })?;
+            Ok(())
+        },
+    )?;
     Ok(Job::new(rows, plan, policy, stamp))
 }
 
