@@ -596,7 +596,7 @@ mod elsewhere {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let recorder = Recorder::start(theirs).expect("a recorder");
         let subject = *approved.users[0].id.as_bytes();
-        let intent = Intent { mail: Mail::Congratulation, subject, email: None, let_go: LetGo::default() };
+        let intent = Intent { mail: Mail::Congratulation, subject, email: None, row: None, let_go: LetGo::default() };
         let theirs = runtime.block_on(async {
             let intended = recorder.intend(vec![intent]).await.expect("recorded");
             let Some(Intended::Open(attempt)) = intended.into_iter().next() else { panic!("held") };
