@@ -107,7 +107,7 @@ fn a_plan_is_made_shown_carried_out_and_remembered() {
     assert_eq!(runs[0]["plan"], digest.as_str());
     assert_eq!(runs[1]["plan"], digest.as_str());
     let page = bench.onboard(&["history", &run]).with(0).out;
-    assert!(page.contains(&format!("plan {short}")), "{page}");
+    assert!(page.contains(&digest), "{page}");
     // A run without a plan has none.
     approved.bench.run(&approved.portal, &[]).with(0);
     let runs = json(&bench.onboard(&["history", "--format", "json"]).with(0).out);
@@ -420,6 +420,18 @@ fn after_exit_4_the_same_command_goes_on_and_is_told() {
     approved.run(&["--daily-writes", "3"]).with(4);
     assert_eq!(messages(&approved.portal), 3);
     approved.holds(&["--daily-writes", "30"]);
+}
+
+#[test]
+fn a_dry_run_of_a_plan_compares_and_carries_out_nothing() {
+    let approved = Approved::with(&["--retry-unknown"], portal);
+    let ended = approved.run(&["--retry-unknown", "--dry-run"]).with(0);
+    assert_eq!(messages(&approved.portal), 0);
+    let words = go_on(&ended);
+    assert!(words.contains(&"--retry-unknown".to_owned()) && !words.contains(&"--dry-run".to_owned()), "{words:?}");
+    approved.refused(&["--dry-run"], "made with --retry-unknown, and this run is without it");
+    approved.onboard(&words).with(0);
+    assert_eq!(messages(&approved.portal), PEOPLE);
 }
 
 #[test]
