@@ -43,8 +43,25 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String>
 /// The setup of encrypted connections that trust these certificates besides what the system trusts.
 pub fn besides_system(given: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
-    let system = Verifier::new_with_extra_roots(roots(&given), Arc::clone(&provider))?;
-    config(provider, Some(Arc::new(system)), given)
+    let chains = match Verifier::new_with_extra_roots(roots(&given), Arc::clone(&provider)) {
+        Ok(system) => Some(Arc::new(system) as Arc<dyn ServerCertVerifier>),
+        // The system knows no authority, as a bare container; certificates that begin no chain may still be the server's own.
+        Err(_no_authority) if !given.is_empty() => None,
+        Err(why) => return Err(why),
+    };
+    config(provider, chains, given)
+}
+
+/// Why encrypted connections cannot be set up, and what to do; `how` authorities are named, such as `--ca-file FILE (PEM)`.
+pub fn no_setup(why: &rustls::Error, how: &str) -> String {
+    let why = match why {
+        rustls::Error::General(why) => Shown(why).to_string(),
+        why => Shown(&why.to_string()).to_string(),
+    };
+    format!(
+        "cannot set up encrypted connections: {why}; if this machine has no certificate store, install one (the package \
+         ca-certificates), or name a file of authorities with {how}"
+    )
 }
 
 /// The setup of encrypted connections that trust these certificates and no others.

@@ -109,10 +109,7 @@ pub enum AccessError {
     #[error("cannot use the proxy: {0}")]
     Proxy(String),
     /// The TLS side could not be set up.
-    #[error(
-        "cannot set up encrypted connections: {0}; if this machine has no certificate store, install one (the package \
-         ca-certificates) or name a certificate authority with --ca-file"
-    )]
+    #[error("{0}")]
     Tls(String),
     /// The key cannot be sent.
     #[error("the key cannot be sent in a header")]
@@ -134,6 +131,9 @@ pub struct Portal {
     lease: Option<Lease>,
 }
 
+/// How authorities are named here.
+const GIVEN: &str = "--ca-file FILE (PEM) or in SSL_CERT_FILE";
+
 /// Sets up the cryptography once for the process; later calls change nothing.
 pub fn install_crypto() {
     // The error says that a provider is there already, which is what is wanted.
@@ -148,7 +148,7 @@ impl Portal {
         let authorization = access.key.authorization().ok_or(AccessError::Key)?;
         let given = access.ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
         let trust = access.address.is_https().then(|| trust::besides_system(given)).transpose();
-        let trust = trust.map_err(|why| AccessError::Tls(why.to_string()))?.map(|mut trust| {
+        let trust = trust.map_err(|why| AccessError::Tls(trust::no_setup(&why, GIVEN)))?.map(|mut trust| {
             trust.alpn_protocols = vec![b"http/1.1".to_vec()];
             trust
         });
@@ -177,7 +177,9 @@ impl Portal {
                 // Plain HTTP to loopback needs no certificate store, and must not fail where there is none.
                 None => builder.tls_certs_only(std::iter::empty()),
             };
-            builder.build().map_err(|why| AccessError::Tls(chain(&why)))
+            builder
+                .build()
+                .map_err(|why| AccessError::Tls(format!("cannot set up encrypted connections: {}", chain(&why))))
         };
         let reads = build(Client::builder().gzip(true).pool_idle_timeout(IDLE_FOR))?;
         let writes = build(Client::builder().gzip(false).pool_idle_timeout(FRESH_FOR))?;

@@ -46,10 +46,7 @@ pub enum AccessError {
         why: String,
     },
     /// The TLS side could not be set up.
-    #[error(
-        "cannot set up encrypted connections: {0}; if this machine has no certificate store, install one (the package \
-         ca-certificates) or name a certificate authority with --ca-file"
-    )]
+    #[error("{0}")]
     Tls(String),
     /// A user without a password.
     #[error("the mail server's address names a user, and no password is given for it")]
@@ -100,7 +97,9 @@ impl Mailer {
             match trust::besides_system(given) {
                 Ok(trust) => Some(Arc::new(trust)),
                 Err(_no_store) if in_the_clear => None,
-                Err(why) => return Err(AccessError::Tls(why.to_string())),
+                Err(why) => {
+                    return Err(AccessError::Tls(trust::no_setup(&why, "--ca-file FILE (PEM) or in SSL_CERT_FILE")));
+                }
             }
         };
         Self::trusting(access, trust)

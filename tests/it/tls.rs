@@ -15,7 +15,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::bench::{Bench, active};
+use crate::bench::{Bench, Ended, active};
 
 /// A server for this name, signed by an authority whose certificate is returned; valid from and to these years.
 pub(crate) fn server(name: &str, years: (i32, i32)) -> (u16, String) {
@@ -245,5 +245,46 @@ fn a_port_that_speaks_no_tls_is_told_as_that() {
         let said = ended.said();
         assert!(said.contains("does not speak TLS (https)") && said.contains("the port of the address"), "{said}");
         assert!(!said.contains("corrupt message") && !said.contains("handshake eof"), "{said}");
+    }
+}
+
+/// A machine that knows no authority, as a bare container: what would need one says what to do before anything is sent, what
+/// is given an authority or needs none goes on.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_any_authority_nothing_starts_but_what_needs_none() {
+    let bench = Bench::new();
+    bench.roster(&active(2));
+    bench.write("key", "sk-0123456789abcdef");
+    bench.write("nothing.pem", "");
+    let (port, root) = server("localhost", (2020, 2099));
+    bench.write("ca.pem", root);
+    let (old, key) = version_1("localhost");
+    bench.write("old.pem", pem(&old));
+    let old = serve(old, &key, &[&TLS13, &TLS12]);
+    let (portal, old) = (format!("https://localhost:{port}"), format!("https://localhost:{old}"));
+    let near = "http://127.0.0.1:1";
+    let database = format!("postgres://anna@localhost:{port}/d?ledger=x&sslmode=verify-full");
+    for bundle in ["missing.pem", "nothing.pem"] {
+        let run = |more: &[&str]| {
+            let mut command = bench.command(&["run", "users.csv", "--api-key-file", "key"]);
+            command.args(more).env("SSL_CERT_FILE", bench.path(bundle));
+            command.envs([("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("AWS_REGION", "eu-central-1")]);
+            Ended::from(command.output().expect("the program runs"))
+        };
+        for (needs, hints) in [
+            (&["--portal", &*portal][..], &["ca-certificates", "--ca-file", "SSL_CERT_FILE"][..]),
+            (&["--portal", near, "--ledger", "s3://bucket/onboard"], &["ca-certificates", "SSL_CERT_FILE"]),
+            (&["--portal", near, "--ledger", &*database], &["ca-certificates", "sslrootcert", "SSL_CERT_FILE"]),
+        ] {
+            let ended = run(needs).with(2);
+            assert!(hints.iter().all(|hint| ended.said().contains(hint)), "{needs:?}: {}", ended.err);
+        }
+        let heard = "does not accept the key (401)";
+        for (portal, given) in [(&portal, "ca.pem"), (&old, "old.pem")] {
+            let trusted = run(&["--portal", portal, "--ca-file", given]).with(3);
+            assert!(trusted.said().contains(heard), "{given}: {}", trusted.err);
+        }
+        run(&["--sandbox"]).with(0);
     }
 }

@@ -16,10 +16,10 @@ use object_store::{
         HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
     },
 };
-use rustls::{ClientConfig, crypto::ring};
-use rustls_platform_verifier::Verifier;
+use rustls::ClientConfig;
 
 use super::StoreFault;
+use crate::trust;
 
 /// A server that closes idle connections does so after longer than this.
 const IDLE_FOR: Duration = Duration::from_secs(5);
@@ -62,23 +62,9 @@ fn is_metadata(host: &str) -> bool {
 
 impl Wire {
     pub(super) fn new() -> Result<Self, StoreFault> {
-        let tls = || {
-            let provider = Arc::new(ring::default_provider());
-            let system = Verifier::new(Arc::clone(&provider))?;
-            let mut tls = ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()?
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(system))
-                .with_no_client_auth();
-            tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Ok::<_, rustls::Error>(tls)
-        };
-        let tls = tls().map_err(|why| {
-            StoreFault::Unusable(format!(
-                "encrypted connections cannot be set up ({why}); if this machine has no certificate store, install one \
-                 (the package ca-certificates) or name a file of authorities in SSL_CERT_FILE"
-            ))
-        })?;
+        let tls = trust::besides_system(Vec::new());
+        let mut tls = tls.map_err(|why| StoreFault::Unusable(trust::no_setup(&why, "SSL_CERT_FILE=FILE (PEM)")))?;
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { tls: Arc::new(tls), seen: Arc::default() })
     }
 

@@ -35,11 +35,8 @@ impl Encrypt {
                 Unusable(format!("cannot use the certificate authority in {} (sslrootcert): {why}", shown_path(path)))
             })?),
         };
-        let config = config.map_err(|error| {
-            Unusable(format!(
-                "this machine's certificates cannot be used: {error}; name the server's with sslrootcert=FILE"
-            ))
-        })?;
+        let config =
+            config.map_err(|error| Unusable(trust::no_setup(&error, "sslrootcert=FILE (PEM) or in SSL_CERT_FILE")))?;
         Ok(Self { config: Arc::new(config), host: name })
     }
 }
