@@ -8,6 +8,8 @@
     reason = "a test that cannot go on says so by failing, and is not in a hurry"
 )]
 
+#[cfg(unix)]
+mod action;
 mod before;
 mod bench;
 mod dry_run;

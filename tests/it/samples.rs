@@ -127,7 +127,7 @@ fn assert_nobody_twice_and_nobody_lost(set_up: fn(&Bench), job: Job) {
 
 /// Whether this machine lacks one of these programs; then that is said, and nothing was tried.
 #[expect(clippy::print_stderr, reason = "whoever looks at the tests' output is to know")]
-fn lacks(programs: &[&str]) -> bool {
+pub(crate) fn lacks(programs: &[&str]) -> bool {
     let is_there = |program: &&str| Command::new(program).arg("--version").output().is_ok();
     let missing: Vec<_> = programs.iter().filter(|program| !is_there(program)).collect();
     if !missing.is_empty() {
@@ -158,7 +158,7 @@ fn run(mut command: Command, log: &Path, portal: &Sandbox, trouble: Option<Troub
 
 /// bash with nothing of this machine's environment but where programs are, ours first.
 #[expect(clippy::disallowed_methods, reason = "bash is wherever this machine has it")]
-fn bash(bench: &Bench, folder: &Path) -> Command {
+pub(crate) fn bash(bench: &Bench, folder: &Path) -> Command {
     let ours = Path::new(env!("CARGO_BIN_EXE_onboard")).parent().expect("a folder");
     let theirs = std::env::var("PATH").expect("where programs are");
     let mut command = Command::new("bash");
@@ -170,19 +170,37 @@ fn bash(bench: &Bench, folder: &Path) -> Command {
     command
 }
 
+/// A folder that has one release, whose program is the one that is tested: where it is, and the checksum of its archive.
+pub(crate) fn release(bench: &Bench, folder: &str, version: &str) -> (String, String) {
+    let name = format!("onboard-{version}-x86_64-unknown-linux-musl");
+    let release = bench.path(folder).join(format!("v{version}"));
+    fs::create_dir_all(release.join(&name)).expect("made");
+    let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_onboard"));
+    fs::write(release.join(&name).join("onboard"), script).expect("written");
+    let make =
+        format!("chmod +x {name}/onboard && tar -czf {name}.tar.gz {name} && sha256sum {name}.tar.gz >SHA256SUMS");
+    assert!(bash(bench, &release).arg("-c").arg(make).status().expect("bash").success());
+    let sums = fs::read_to_string(release.join("SHA256SUMS")).expect("read");
+    let sum = sums.split(' ').next().expect("a checksum").to_owned();
+    (format!("file://{}", bench.path(folder).display()), sum)
+}
+
+/// What installing takes.
+pub(crate) const TOOLS: [&str; 4] = ["bash", "curl", "tar", "sha256sum"];
+
 fn results(path: &Path) -> Vec<Row> {
     if path.exists() { rows_of(path) } else { Vec::new() }
 }
 
 // ---- a reader of as much YAML as the samples need ----
 
-struct Yaml<'a> {
+pub(crate) struct Yaml<'a> {
     lines: Vec<(usize, &'a str)>,
     at: usize,
 }
 
 impl<'a> Yaml<'a> {
-    fn read(text: &'a str) -> Value {
+    pub(crate) fn read(text: &'a str) -> Value {
         let line = |line: &'a str| (line.len() - line.trim_start().len(), line.trim_start());
         Self { lines: text.lines().map(line).collect(), at: 0 }.block(0)
     }
@@ -287,11 +305,10 @@ fn checked_out(bench: &Bench, number: usize) -> PathBuf {
     folder
 }
 
-/// The steps of the sample that are commands, but for the one that installs what is tested.
+/// The steps of the sample that are commands. What installs is an action (`action.rs`).
 fn github_steps() -> Vec<Value> {
     let steps = Yaml::read(GITHUB)["jobs"]["onboard"]["steps"].as_array().expect("steps").clone();
-    let is_ours = |step: &Value| step["run"].as_str().is_some_and(|script| !script.starts_with("cargo install"));
-    steps.into_iter().filter(is_ours).collect()
+    steps.into_iter().filter(|step| step["run"].is_string()).collect()
 }
 
 fn github_step(bench: &Bench, portal: &Sandbox, number: usize, step: &Value) -> Command {
@@ -390,6 +407,16 @@ fn jobs_end_before_their_runner_ends_them_and_one_goes_at_a_time() {
     assert_eq!((job["resource_group"].as_str(), job["interruptible"].as_str()), (Some("onboard"), Some("false")));
     // A request may take 30 s, and what is in flight is to finish before systemd kills.
     assert_eq!((unit("TimeoutStopSec"), unit("KillMode")), (vec!["60".to_owned()], vec!["mixed".to_owned()]));
+}
+
+/// `.ci/release` moves them with the program.
+#[test]
+fn samples_install_the_version_that_they_come_with() {
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(Yaml::read(GITLAB)["onboard"]["variables"]["ONBOARD_VERSION"], version);
+    let github = Yaml::read(GITHUB)["jobs"]["onboard"]["steps"].as_array().expect("steps").clone();
+    let is_action = |step: &&Value| step["uses"].as_str().is_some_and(|action| action.contains("/samples/ci/action@"));
+    assert_eq!(github.iter().find(is_action).expect("a step")["with"]["version"], version);
 }
 
 /// What the jobs have of each other is the bucket alone, and they are let into it by a token of their own.
@@ -498,6 +525,8 @@ fn gitlab(bench: &Bench, portal: &Sandbox, number: usize, trouble: Option<Troubl
         // As GitLab writes variables of the type File.
         fs::set_permissions(bench.path(file), fs::Permissions::from_mode(0o666)).expect("changed");
     }
+    let version = job["variables"]["ONBOARD_VERSION"].as_str().expect("a version");
+    let (releases, sum) = release(bench, &format!("releases-{number}"), version);
     assert!(!list(&job["artifacts"]["paths"]).any(|path| path.contains("key") || path.contains("token")));
     let command = |script: String| {
         let mut command = bash(bench, &folder);
@@ -508,10 +537,10 @@ fn gitlab(bench: &Bench, portal: &Sandbox, number: usize, trouble: Option<Troubl
             .env("ONBOARD_API_KEY_FILE", bench.path("key"))
             .env("ONBOARD_MACHINE_KEY_FILE", bench.path("machinekey"));
         command.env("ONBOARD_LEDGER", place(bench)).env("LEDGER_TOKEN", TOKEN).env("HOME", home(bench, number));
+        command.env("ONBOARD_VERSION", version).env("ONBOARD_RELEASES", &releases).env("ONBOARD_SHA256", &sum);
         command
     };
-    let lines =
-        list(&job["before_script"]).chain(list(&job["script"])).filter(|line| !line.starts_with("cargo install"));
+    let lines = list(&job["before_script"]).chain(list(&job["script"]));
     let script = ["set -eo pipefail"].into_iter().chain(lines).collect::<Vec<_>>().join("\n");
     let log = bench.path(&format!("log-{number}"));
     let status = run(command(script), &log, portal, trouble);
@@ -537,7 +566,7 @@ fn gitlab(bench: &Bench, portal: &Sandbox, number: usize, trouble: Option<Troubl
 
 #[test]
 fn gitlab_after_a_cancel_or_a_kill_the_next_job_goes_on_and_nobody_gets_two() {
-    if lacks(&["bash"]) {
+    if lacks(&TOOLS) {
         return;
     }
     assert_nobody_twice_and_nobody_lost(bucket, gitlab);
@@ -545,7 +574,7 @@ fn gitlab_after_a_cancel_or_a_kill_the_next_job_goes_on_and_nobody_gets_two() {
 
 #[test]
 fn gitlab_of_two_jobs_at_once_one_waits_and_nobody_gets_two() {
-    if lacks(&["bash"]) {
+    if lacks(&TOOLS) {
         return;
     }
     assert_of_two_at_once_one_waits(gitlab);
@@ -553,7 +582,7 @@ fn gitlab_of_two_jobs_at_once_one_waits_and_nobody_gets_two() {
 
 #[test]
 fn gitlab_without_its_ledger_nothing_is_sent() {
-    if lacks(&["bash"]) {
+    if lacks(&TOOLS) {
         return;
     }
     assert_without_its_ledger_nothing_is_sent(gitlab);
