@@ -17,6 +17,10 @@
 //! Elsewhere (a bucket, a database, a folder) the ledger is a [`log`] of its entries in a [`store`], which sessions append to
 //! one at a time, and the file is a copy that may be deleted.
 //!
+//! Both outlive versions, as CHANGELOG.md promises: a file is brought forward step by step (`book/schema.rs`), a log is read
+//! as it is; what is newer is refused by name. `tests/it/earlier.rs` goes on with what each earlier version left: a new one
+//! adds what it writes there, and changes nothing that is there.
+//!
 //! All that changes it is an `Entry`, and `book/apply.rs` alone says what an entry makes of the file. Whoever records
 //! hands in no time: the ledger has a [`Clock`] of its own, and tells ages.
 

@@ -13,6 +13,7 @@ mod action;
 mod before;
 mod bench;
 mod dry_run;
+mod earlier;
 mod exit_statuses;
 mod files;
 mod fixing;
@@ -33,6 +34,8 @@ mod protocol;
 mod proxy;
 mod readme;
 mod real_portals;
+#[cfg(unix)]
+mod releasing;
 mod rosters;
 #[cfg(unix)]
 mod samples;

@@ -309,6 +309,68 @@ mod tests {
         assert_eq!(line("anna", "\"who\":\"x@y\"").matches('@').count(), 0);
     }
 
+    /// All that a line of this version may hold. It compiles only while that is all: whoever adds to it makes a new
+    /// [`VERSION`], since earlier programs refuse what they do not know, and should say that it is newer, not damaged.
+    fn all_of(line: &Line) {
+        match line {
+            Line::Made { at: _, who: _ }
+            | Line::Portal { at: _, origin: _ }
+            | Line::Began { at: _, run: _, who: _, command: _, job: None }
+            | Line::Intent { at: _, mail: _, to: _, address: _, row: _ }
+            | Line::Ending { at: _, of: Spot { object: _, line: _ }, outcome: _, http: _, why: _, counted: _ }
+            | Line::LetGo { at: _, of: _ }
+            | Line::Reserved { at: _, upto: _ }
+            | Line::Ended { at: _, exit_status: _, requests: _, counts: _, snapshot: None }
+            | Line::Decided { at: _, of: _, sent: _, who: _, why: _ }
+            | Line::Recovered { at: _ }
+            | Line::TookOver { at: _, from: _ }
+            | Line::Alive { at: _ }
+            | Line::CopyBegan { at: _, from: _, count: _, head: _, moves: _, who: _ }
+            | Line::CopyEnded { at: _ }
+            | Line::MovedTo { at: _, to: _ } => {}
+            Line::Began { job: Some(job), .. } => {
+                let JobLine { portal: _, account: _, roster: _, roster_sha256: _, rows: _, plan: _ } = job;
+            }
+            Line::Ended { snapshot: Some(Snapshot { name: _, sha256: _ }), .. } => {}
+        }
+    }
+
+    #[test]
+    fn the_first_version_of_each_line_is_read_and_written_as_ever() {
+        let at = "\"at\":\"1970-01-01T00:00:00Z\"";
+        let id = "\"00000000-0000-0000-0000-000000000007\"";
+        let job = "{\"portal\":\"https://p.example\",\"account\":\"0a\",\"roster\":\"u.csv\",\
+                   \"roster_sha256\":\"0b\",\"rows\":3,\"plan\":\"0c\"}";
+        for text in [
+            format!("\"made\",{at},\"who\":\"a@h\""),
+            format!("\"portal\",{at},\"origin\":\"https://p.example\""),
+            format!("\"began\",{at},\"run\":{id},\"who\":\"a@h\",\"command\":\"run\",\"job\":{job}"),
+            format!("\"intent\",{at},\"mail\":\"congratulation\",\"to\":\"u\",\"address\":\"0d\",\"row\":1"),
+            format!(
+                "\"ending\",{at},\"of\":{{\"object\":2,\"line\":3}},\"outcome\":\"unknown\",\"http\":500,\
+                 \"why\":\"w\",\"counted\":true"
+            ),
+            format!("\"let_go\",{at},\"of\":{{\"object\":2,\"line\":3}}"),
+            format!("\"reserved\",{at},\"upto\":64"),
+            format!(
+                "\"ended\",{at},\"exit_status\":0,\"requests\":5,\"counts\":{{\"sent\":2}},\
+                 \"snapshot\":{{\"name\":\"s\",\"sha256\":\"0e\"}}"
+            ),
+            format!("\"decided\",{at},\"of\":{{\"object\":2,\"line\":3}},\"sent\":false,\"who\":\"a@h\",\"why\":\"w\""),
+            format!("\"recovered\",{at}"),
+            format!("\"took_over\",{at},\"from\":{id}"),
+            format!("\"alive\",{at}"),
+            format!("\"copy_began\",{at},\"from\":\"f\",\"count\":2,\"head\":\"0f\",\"moves\":true,\"who\":\"a@h\""),
+            format!("\"copy_ended\",{at}"),
+            format!("\"moved_to\",{at},\"to\":\"t\""),
+        ] {
+            let text = format!("{{\"entry\":{text}}}\n");
+            let line: Line = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}{error}"));
+            all_of(&line);
+            assert_eq!(encode(&line), text);
+        }
+    }
+
     #[test]
     fn an_intent_of_an_earlier_release_names_no_row() {
         let text =
