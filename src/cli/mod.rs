@@ -715,6 +715,9 @@ pub struct HistoryArgs {
     /// Only what began since then: 2026-11-01, a time, or a length of time before now, like 7d or 12h
     #[arg(long, value_name = "WHEN")]
     pub since: Option<Since>,
+    /// Of many ledgers (PLACE/*), only those without a run since then that ended with status 0; where there are some, exit 1
+    #[arg(long, value_name = "WHEN")]
+    pub no_good_run_since: Option<Since>,
     /// How it is written
     #[arg(long, value_enum, default_value_t)]
     pub format: HistoryFormat,
@@ -724,7 +727,7 @@ pub struct HistoryArgs {
     /// Only this portal's records
     #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
     pub portal: Option<PortalAddress>,
-    /// The ledger to read [default: in your state directory]
+    /// The ledger to read; PLACE/* (?ledger=*) is one view over all below, what needs a person first; where one cannot be read, exit 2 or 5 [default: in your state directory]
     #[arg(long, env = "ONBOARD_LEDGER", value_name = "PLACE")]
     pub ledger: Option<PathBuf>,
 }

@@ -1,24 +1,26 @@
 //! `onboard history`: what the ledger knows, of runs, of users, of one run or of one user.
 
-use std::{collections::BTreeMap, io::Write};
+mod all;
+mod lines;
+mod wanted;
 
-use anyhow::bail;
-use jiff::Timestamp;
+use std::{collections::BTreeMap, io::Write, time::Duration};
 
+use self::{
+    lines::{Line, optional, place_of, write},
+    wanted::{Wanted, outcomes},
+};
 use super::pages::{self, SHORT, labelled, short};
 use crate::{
-    attempt::Mail,
     cli::{HistoryArgs, HistoryFormat},
     display::{Grouped, Shown, Span, count, moment, shown_path},
     environment::Environment,
     ledger::{AttemptRecord, Ledger, RunRecord, UserRecord, places},
-    mail::word,
     origin::PortalAddress,
-    outcome::Outcome,
     place::{self, Asked, Place},
-    sheet::neutralise,
     user::{Email, UserId},
 };
+use anyhow::bail;
 
 pub(super) fn execute(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
     let origin = args.portal.as_ref().map(PortalAddress::origin);
@@ -27,8 +29,24 @@ pub(super) fn execute(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, any
     let outcomes = outcomes(&args.outcome)?;
     let place = match place::asked(args.ledger.as_deref(), origin.as_ref())? {
         Asked::One(place) => place,
-        Asked::All(place) => return of_all(&place, &environment, format, out),
+        Asked::All(place) => {
+            if args.users || args.user.is_some() {
+                bail!(
+                    "runs and users are looked up in one ledger, and --ledger names many; name the one that is meant"
+                );
+            }
+            let asked = all::Asked {
+                portal: origin.map(|origin| origin.to_string()),
+                outcomes,
+                since: args.since,
+                no_good_run_since: args.no_good_run_since,
+            };
+            return all::tell(&place, &environment, &asked, format, out);
+        }
     };
+    if args.no_good_run_since.is_some() {
+        bail!("--no-good-run-since is for many ledgers, like --ledger 's3://BUCKET/PREFIX/*', and --ledger names one");
+    }
     if let Place::File(path) = &place
         && !path.exists()
     {
@@ -68,160 +86,6 @@ pub(super) fn execute(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, any
         }
     }
     Ok(0)
-}
-
-/// The outcomes that are asked for, by the words of either mail.
-fn outcomes(words: &[String]) -> Result<Vec<Outcome>, anyhow::Error> {
-    let named = |text: &String| {
-        let is = |outcome: &Outcome| {
-            [Mail::Congratulation, Mail::Invitation].iter().any(|mail| word(*mail, *outcome) == text.trim())
-        };
-        let found = Outcome::ALL.into_iter().find(is);
-        found.ok_or_else(|| {
-            let all: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
-            anyhow::anyhow!("--outcome: `{}` is no outcome; there are {}", Shown(text), all.join(", "))
-        })
-    };
-    words.iter().map(named).collect()
-}
-
-/// Which records are asked for.
-#[derive(Debug, Default)]
-struct Wanted {
-    portal: Option<String>,
-    outcomes: Vec<Outcome>,
-    since: Option<Timestamp>,
-}
-
-impl Wanted {
-    fn is_there(&self, portal: &str, at: Timestamp) -> bool {
-        self.portal.as_deref().is_none_or(|wanted| wanted == portal) && self.since.is_none_or(|since| at >= since)
-    }
-
-    /// Whether the ledger's word for an ending is among the outcomes; it has four, since rows that cost nothing are not in
-    /// it.
-    fn is_state(&self, state: &str) -> bool {
-        let is = |outcome: &Outcome| match outcome {
-            Outcome::Sent | Outcome::AlreadySent => state == "sent",
-            Outcome::Unknown => matches!(state, "unknown" | "intent"),
-            Outcome::Rejected | Outcome::Failed | Outcome::NotAttempted => state == "no_effect",
-            Outcome::NotActive | Outcome::Invalid | Outcome::Duplicate => false,
-        };
-        self.outcomes.is_empty() || self.outcomes.iter().any(is)
-    }
-
-    fn is_attempt(&self, attempt: &AttemptRecord) -> bool {
-        // What a person called sent ended as unknown all the same.
-        let state = if pages::is_decided(attempt) { "unknown" } else { attempt.state.as_str() };
-        self.is_there(&attempt.portal, attempt.began_at) && self.is_state(state)
-    }
-
-    fn is_user(&self, user: &UserRecord) -> bool {
-        self.is_there(&user.portal, user.at) && self.is_state(&user.state)
-    }
-
-    fn is_run(&self, run: &RunRecord) -> bool {
-        let had = |outcome: &Outcome| {
-            let rows = |mail| {
-                run.outcomes
-                    .as_ref()
-                    .and_then(|rows| rows.get(word(mail, *outcome)))
-                    .and_then(serde_json::Value::as_u64)
-            };
-            // One that has not ended may have left whatever nobody knows.
-            (run.outcomes.is_none() && *outcome == Outcome::Unknown)
-                || rows(Mail::Congratulation).or_else(|| rows(Mail::Invitation)).is_some_and(|rows| rows > 0)
-        };
-        self.is_there(&run.portal, run.started_at) && (self.outcomes.is_empty() || self.outcomes.iter().any(had))
-    }
-}
-
-/// One line a ledger: its last run, who writes it, what is undecided.
-fn of_all(
-    place: &Place,
-    environment: &Environment,
-    format: HistoryFormat,
-    out: &mut dyn Write,
-) -> Result<u8, anyhow::Error> {
-    let mut lines = Vec::new();
-    for place in places::below(place, environment)? {
-        let ledger = places::look(&place, environment, |_| {})?;
-        let overview = ledger.overview()?;
-        let last = ledger.runs()?.into_iter().max_by_key(|run| run.started_at);
-        let (run, portal, exit) = match last {
-            Some(run) => (run.run, run.portal, run.exit_status),
-            None => (String::new(), ledger.origins()?.join(", "), None),
-        };
-        lines.push(LedgerRecord {
-            ledger: ledger.name(),
-            portal,
-            last_run: run,
-            started_at: overview.last_run,
-            exit_status: exit,
-            open: ledger.holding_session()?.map(|holding| holding.to_string()),
-            sent: overview.sent,
-            undecided: overview.undecided,
-        });
-    }
-    if lines.is_empty() && format == HistoryFormat::Table {
-        writeln!(out, "there are no ledgers below {}", place.name())?;
-    }
-    write(format, &lines, out)?;
-    Ok(0)
-}
-
-/// A ledger among several.
-#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
-struct LedgerRecord {
-    ledger: String,
-    portal: String,
-    last_run: String,
-    #[schemars(with = "Option<String>")]
-    started_at: Option<Timestamp>,
-    exit_status: Option<i64>,
-    open: Option<String>,
-    sent: u64,
-    undecided: u64,
-}
-
-impl Line for LedgerRecord {
-    const HEADER: &'static [&'static str] =
-        &["ledger", "portal", "run", "started", "exit", "open", "sent", "undecided"];
-    const TITLE: &'static str = "";
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.ledger.clone(),
-            self.portal.clone(),
-            self.last_run.clone(),
-            optional(self.started_at),
-            self.exit_status.map(|status| status.to_string()).unwrap_or_default(),
-            self.open.clone().unwrap_or_default(),
-            self.sent.to_string(),
-            self.undecided.to_string(),
-        ]
-    }
-
-    fn heading(&self) -> String {
-        Shown(&self.ledger).to_string()
-    }
-
-    fn page(&self) -> String {
-        let mut lines = vec![labelled("  portal     ", &Shown(&self.portal).to_string())];
-        let last = self.started_at.map(|at| {
-            let exit = self
-                .exit_status
-                .map_or_else(|| "still running, or killed".to_owned(), |status| format!("exit status {status}"));
-            format!("{}, {}, {exit}", short(&self.last_run), moment(at))
-        });
-        lines.push(labelled("  last run   ", &last.unwrap_or_else(|| "none yet".to_owned())));
-        if let Some(open) = &self.open {
-            lines.push(labelled("  open       ", &Shown(open).to_string()));
-        }
-        lines.push(labelled("  sent       ", &count(self.sent, "message")));
-        lines.push(labelled("  undecided  ", &count(self.undecided, "message")));
-        lines.join("\n")
-    }
 }
 
 /// What is asked about.
@@ -383,7 +247,7 @@ fn row_line(attempt: &AttemptRecord) -> String {
 /// When a run ended, and how.
 fn ended(run: &RunRecord) -> String {
     let Some(at) = run.ended_at else { return "still running, or killed".to_owned() };
-    let took = std::time::Duration::try_from(at.duration_since(run.started_at)).unwrap_or_default();
+    let took = Duration::try_from(at.duration_since(run.started_at)).unwrap_or_default();
     let status = run.exit_status.map(|status| format!(", exit status {status}")).unwrap_or_default();
     format!("{}, after {}{status}", moment(at), Span(took))
 }
@@ -392,34 +256,10 @@ fn outcomes_of(run: &RunRecord) -> String {
     let Some(outcomes) = run.outcomes.as_ref().and_then(serde_json::Value::as_object) else {
         return "still running, or killed".to_owned();
     };
-    // In the order in which people are told of them; words of other releases come last.
-    let place = |word_of: &str| {
-        let is = |outcome: &Outcome| {
-            [Mail::Congratulation, Mail::Invitation].iter().any(|mail| word(*mail, *outcome) == word_of)
-        };
-        Outcome::ALL.iter().position(is).unwrap_or(Outcome::ALL.len())
-    };
     let mut outcomes: Vec<(&String, &serde_json::Value)> = outcomes.iter().collect();
-    outcomes.sort_by_key(|(outcome, _)| place(outcome));
+    outcomes.sort_by_key(|(outcome, _)| place_of(outcome));
     let told: Vec<String> = outcomes.iter().map(|(outcome, rows)| format!("{rows} {}", Shown(outcome))).collect();
     if told.is_empty() { "no rows".to_owned() } else { told.join(", ") }
-}
-
-/// A record in a list.
-trait Line: serde::Serialize {
-    /// The columns of the CSV.
-    const HEADER: &'static [&'static str];
-    /// What people are told above the first of one kind.
-    const TITLE: &'static str;
-    fn cells(&self) -> Vec<String>;
-    /// What it belongs to: told once for all that follow each other.
-    fn heading(&self) -> String;
-    /// It, for people, in lines that fit the terminal.
-    fn page(&self) -> String;
-}
-
-fn optional(at: Option<Timestamp>) -> String {
-    at.map(moment).unwrap_or_default()
 }
 
 impl Line for RunRecord {
@@ -529,49 +369,10 @@ impl Line for AttemptRecord {
     }
 }
 
-fn write<L: Line>(format: HistoryFormat, lines: &[L], out: &mut dyn Write) -> Result<(), anyhow::Error> {
-    match format {
-        HistoryFormat::Json => {
-            serde_json::to_writer_pretty(&mut *out, lines)?;
-            writeln!(out)?;
-        }
-        HistoryFormat::Csv => {
-            let mut writer = csv::Writer::from_writer(out);
-            writer.write_record(L::HEADER)?;
-            for line in lines {
-                for cell in line.cells() {
-                    writer.write_field(neutralise(&cell).as_bytes())?;
-                }
-                writer.write_record(None::<&[u8]>)?;
-            }
-            writer.flush()?;
-        }
-        HistoryFormat::Table => {
-            let mut heading = None;
-            for line in lines {
-                let own = line.heading();
-                if heading.as_ref() != Some(&own) {
-                    let gap = if heading.is_some() { "\n" } else { "" };
-                    writeln!(out, "{gap}{}", labelled("", &shown_lines(&own)))?;
-                    if !L::TITLE.is_empty() {
-                        writeln!(out, "{}", L::TITLE)?;
-                    }
-                    heading = Some(own);
-                }
-                writeln!(out, "{}", line.page())?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Lines of ours, with whatever stands in them shown as one.
-fn shown_lines(text: &str) -> String {
-    text.lines().map(|line| Shown(line).to_string()).collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::command::pages::tests::attempt;
 
@@ -588,7 +389,7 @@ mod tests {
         /// `history --users`
         users: Vec<UserRecord>,
         /// `history` of many ledgers
-        ledgers: Vec<LedgerRecord>,
+        ledgers: Vec<all::LedgerRecord>,
     }
 
     /// `UPDATE_SCHEMA=1 cargo test schema` writes it anew.

@@ -40,8 +40,8 @@ use std::{
 };
 
 pub use self::book::{
-    AttemptRecord, Decided, Holding, Ledger, Local, Named, Overview, RunRecord, SessionStart, Settlement, Standing,
-    Touches, UserRecord,
+    AttemptRecord, Decided, Heard, Holding, Ledger, Local, Named, Overview, RunRecord, SessionStart, Settlement,
+    Standing, Touches, UserRecord,
 };
 pub use self::clock::Clock;
 pub use self::lock::Lock;

@@ -1,6 +1,10 @@
 //! A ledger by its place, wherever that is: a file of this machine, or a log elsewhere.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use super::{
     LedgerError,
@@ -53,7 +57,7 @@ pub fn store(place: &Place, environment: &Environment, application: &str) -> Res
 
 /// Every ledger right below a place.
 pub fn below(place: &Place, environment: &Environment) -> Result<Vec<Place>, LedgerError> {
-    open::below(place, environment).map_err(|fault| LedgerError::at(place.name(), fault))
+    open::below(place, environment).map(|below| below.places).map_err(|fault| LedgerError::at(place.name(), fault))
 }
 
 /// Makes a ledger at a place elsewhere, once its store has kept its promise through so many races.
@@ -96,6 +100,53 @@ pub fn look(place: &Place, environment: &Environment, mut say: impl FnMut(&str))
             &mut say,
         ),
     }
+}
+
+/// Looks at every ledger right below a place, many at once, and tells of each, in the order of their names. What is wrong
+/// with one of them keeps nobody from the others.
+pub fn look_at_all<T: Send>(
+    above: &Place,
+    environment: &Environment,
+    tell: impl Fn(&Place, Result<Ledger, LedgerError>) -> T + Sync,
+) -> Result<Vec<T>, LedgerError> {
+    let below = open::below(above, environment).map_err(|fault| LedgerError::at(above.name(), fault))?;
+    let (local, times) = (Local::of(environment), times(environment));
+    let look = |place: &Place| {
+        let store = below.store(place, "onboard history").map_err(|fault| LedgerError::at(place.name(), fault))?;
+        Ledger::open_elsewhere(store, &local, times, |_| {})
+    };
+    Ok(side_by_side(&below.places, at_once(above), |place| tell(place, look(place))))
+}
+
+/// How many ledgers are looked at once. A look waits for a handful of answers, one after the other; a server of a database
+/// is asked by one connection a ledger, and has not many of them.
+const fn at_once(above: &Place) -> usize {
+    match above {
+        Place::File(_) => 1,
+        Place::Folder(_) | Place::Bucket(_) => 32,
+        Place::Postgres(_) => 24,
+    }
+}
+
+/// What `each` makes of every item, in the items' order; so many are worked on at once, each by a thread of its own, since
+/// a store makes whoever asks it wait.
+fn side_by_side<I: Sync, T: Send>(items: &[I], at_once: usize, each: impl Fn(&I) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(number) else { return done };
+            done.push((number, each(item)));
+        }
+    };
+    let mut done: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..at_once.min(items.len())).map(|_| scope.spawn(work)).collect();
+        let ends = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
+        ends.flat_map(|end| end.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, made)| made).collect()
 }
 
 /// Who wants to write, and for how long whoever writes is waited for.
@@ -162,4 +213,126 @@ pub fn begin(
     }
     let start = SessionStart::Other { id: uuid::Uuid::now_v7(), who: who.to_owned(), command: command.to_owned() };
     ledger.begin_session(&start, None, wait_for, say)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc, Barrier,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::ledger::store::{Created, Listed, Object, StoreFault, memory::Memory};
+
+    /// A store that counts how often somebody waits for it, and how many objects it is asked for.
+    #[derive(Debug, Clone, Default)]
+    struct Counting {
+        log: Memory,
+        waits: Arc<AtomicU64>,
+        objects: Arc<AtomicU64>,
+    }
+
+    impl Counting {
+        fn counted(&self, objects: usize) {
+            self.waits.fetch_add(1, Ordering::Relaxed);
+            self.objects.fetch_add(objects as u64, Ordering::Relaxed);
+        }
+
+        fn taken(&self) -> (u64, u64) {
+            (self.waits.swap(0, Ordering::Relaxed), self.objects.swap(0, Ordering::Relaxed))
+        }
+    }
+
+    impl Store for Counting {
+        fn name(&self) -> &str {
+            self.log.name()
+        }
+        fn create(&mut self, object: &Object) -> Result<Created, StoreFault> {
+            self.log.create(object)
+        }
+        fn read(&mut self, number: u64) -> Result<Option<(Vec<u8>, String)>, StoreFault> {
+            self.counted(1);
+            self.log.read(number)
+        }
+        fn read_many(&mut self, first: u64, at_most: usize) -> Result<Vec<(Vec<u8>, String)>, StoreFault> {
+            self.counted(at_most);
+            self.log.read_many(first, at_most)
+        }
+        fn list(&mut self) -> Result<Vec<Listed>, StoreFault> {
+            self.counted(0);
+            self.log.list()
+        }
+        fn told_time(&self) -> Option<(Timestamp, Timestamp)> {
+            None
+        }
+        fn snapshot(&mut self, name: &str) -> Result<Option<Vec<u8>>, StoreFault> {
+            self.counted(1);
+            self.log.snapshot(name)
+        }
+        fn keep_snapshot(&mut self, name: &str, bytes: Vec<u8>) -> Result<bool, StoreFault> {
+            self.log.keep_snapshot(name, bytes)
+        }
+        fn probe(&mut self, rounds: u32) -> Result<(), StoreFault> {
+            self.log.probe(rounds)
+        }
+    }
+
+    #[test]
+    fn a_look_waits_three_times_and_asks_for_no_more_objects_than_there_are() {
+        let store = Counting::default();
+        let folder = tempfile::tempdir().expect("a folder");
+        let local = |name: &str| Local {
+            cache: folder.path().join(name).join("cache"),
+            seen: folder.path().join(name).join("seen"),
+            apart: String::new(),
+        };
+        let open = |name: &str| {
+            let store = Box::new(store.clone());
+            Ledger::open_elsewhere(store, &local(name), Times::SHIPPED, |_| {}).expect("a ledger")
+        };
+        Ledger::init(&mut store.clone(), "anna@laptop", 0).expect("made");
+        for sessions in 0..3_u64 {
+            let mut ledger = open("writer");
+            begin(&mut ledger, "anna@laptop", "settle", Duration::ZERO, |_| {}).expect("begun");
+            ledger.end_session(0).expect("ended");
+            drop(ledger);
+            store.taken();
+            let there = 3 + 2 * sessions;
+            // Where this machine never was: the first object, the list, and all objects with the one that is absent.
+            drop(open(&format!("new-{sessions}")));
+            assert_eq!(store.taken(), (3, 1 + there + 1));
+            // Where it has read everything: the first object, the list, and the one that is absent.
+            drop(open(&format!("new-{sessions}")));
+            assert_eq!(store.taken(), (3, 2));
+        }
+        // Of an open session its last append is looked at, too.
+        let mut ledger = open("writer");
+        begin(&mut ledger, "anna@laptop", "settle", Duration::ZERO, |_| {}).expect("begun");
+        drop(ledger);
+        drop(open("looker"));
+        store.taken();
+        let mut ledger = open("looker");
+        assert!(ledger.last_heard().expect("read").is_some_and(|heard| heard.is_alive));
+        assert_eq!(store.taken(), (4, 3));
+    }
+
+    #[test]
+    fn a_thousand_ledgers_are_asked_many_at_a_time_and_told_in_their_order() {
+        let buckets = at_once(&Place::Folder(PathBuf::new()));
+        // Nobody passes before so many stand there: a thousand pass only where so many look at once, all the way.
+        let together = Barrier::new(buckets);
+        let items: Vec<usize> = (0..buckets * 32).collect();
+        let done = side_by_side(&items, buckets, |item| {
+            together.wait();
+            *item
+        });
+        assert_eq!(done, items);
+        // Four waits a ledger, at the most, of 20 ms each.
+        assert!(4 * 20 * 1_000 / buckets < 10_000 / 2);
+        assert_eq!(side_by_side(&[1, 2], buckets, |item| item * 2), [2, 4]);
+        assert_eq!(side_by_side(&[] as &[u8], buckets, |item| *item), [0_u8; 0]);
+    }
 }

@@ -34,6 +34,16 @@ pub(crate) fn somebody_takes_over(folder: &Path) {
     ledger.end_session(0).expect("ended");
 }
 
+/// A session of another machine that begins, and does not end.
+fn leave_open(folder: &Path) {
+    let environment = onboard::environment::Environment::of_process();
+    let store = places::store(&Place::Folder(folder.to_owned()), &environment, "a test").expect("a store");
+    let here = tempfile::tempdir().expect("a folder");
+    let local = Local { cache: here.path().join("cache"), seen: here.path().join("seen"), apart: String::new() };
+    let mut ledger = Ledger::open_elsewhere(store, &local, Times::SHIPPED, |_| {}).expect("a ledger");
+    places::begin(&mut ledger, "ben@another-machine", "settle", std::time::Duration::ZERO, |_| {}).expect("begun");
+}
+
 /// What a machine loses with its disk.
 pub(crate) fn forget(home: &Path) {
     for folder in [".cache", ".local", "Library"] {
@@ -271,6 +281,94 @@ fn each_portal_has_a_ledger_of_its_own_and_history_tells_of_all() {
     );
     // All of them are none to write.
     bench.run(&one, &["--ledger", &all]).with(2);
+}
+
+#[test]
+fn one_view_tells_of_every_portal_and_a_ledger_that_cannot_be_read_hides_no_other() {
+    let bench = Bench::new();
+    let users = active(3);
+    bench.roster(&users);
+    let good = portal(&users);
+    bench.key_of(&good);
+    for name in ["all/good", "all/never", "all/open", "all/moved"] {
+        init(&bench, name);
+    }
+    bench.run(&good, &["--ledger", &place(&bench, "all/good")]).with(0);
+    let (from, to) = (place(&bench, "all/moved"), place(&bench, "elsewhere"));
+    bench.onboard(&["ledger", "move", &from, &to]).with(0);
+    leave_open(&bench.path("all/open"));
+    let all = place(&bench, "all/*");
+    let look = |more: &[&str], haste: Option<&str>, status: i32| -> (Vec<serde_json::Value>, String) {
+        let told = |format: &[&str]| {
+            let mut command = bench.command(&[&["history", "--ledger", &all], format, more].concat());
+            let output = command.envs(haste.map(|haste| ("ONBOARD_TEST_LEDGER_HASTE", haste))).output().expect("run");
+            let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert_eq!(output.status.code(), Some(status), "{out}{err}");
+            out.into_owned()
+        };
+        (serde_json::from_str(&told(&["--json"])).expect("JSON"), told(&[]))
+    };
+    let names = |ledgers: &[serde_json::Value]| -> Vec<String> {
+        let last = |one: &serde_json::Value| {
+            one["ledger"].as_str().and_then(|name| name.rsplit('/').next()).map(str::to_owned)
+        };
+        ledgers.iter().filter_map(last).collect()
+    };
+    let (ledgers, text) = look(&[], None, 0);
+    assert_eq!(
+        names(&ledgers),
+        ["never", "good", "open", "moved"],
+        "what needs a person, what is well, what is unused"
+    );
+    let (never, one, open, moved) = (&ledgers[0], &ledgers[1], &ledgers[2], &ledgers[3]);
+    assert!(never["needs"] == "no_good_run" && [one, open, moved].iter().all(|well| well["needs"].is_null()), "{text}");
+    assert_eq!((&one["portal"], &one["exit_status"], &one["sent"]), (&good.origin().into(), &0.into(), &3.into()));
+    assert_eq!((&one["outcomes"]["sent"], &one["last_good_run"]), (&3.into(), &one["ended_at"]));
+    assert!(one["age_seconds"].is_u64() && one["open"].is_null() && one["fault"].is_null(), "{one}");
+    assert!(moved["standing"].as_str().is_some_and(|standing| standing.contains("has moved to")), "{moved}");
+    assert!(
+        never["started_at"].is_null() && never["last_good_run"].is_null() && never["standing"].is_null(),
+        "{never}"
+    );
+    assert_eq!(open["open_is_alive"], true, "{open}");
+    assert!(open["open"].as_str().is_some_and(|open| open.contains("ben@another-machine (settle)")), "{open}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = flat(&text);
+    for words in [" 0 3 sent ", " - ben@another-machine (settle)", " last run none yet ", "has moved to"] {
+        assert!(told.contains(words), "{words}: {text}");
+    }
+    let counts = "4 ledgers; 2 without any good run; 1 in use; 1 that no run uses; no messages undecided";
+    assert!(told.ends_with(counts), "{text}");
+    // After the time in which nothing is heard of it, it is gone; here that is a thousandth of a millisecond.
+    let (ledgers, text) = look(&[], Some("60000000"), 0);
+    assert_eq!(names(&ledgers), ["open", "never", "good", "moved"], "{text}");
+    assert_eq!((&ledgers[0]["open_is_alive"], &ledgers[0]["needs"]), (&false.into(), &"gone".into()), "{text}");
+    assert!(flat(&text).contains("gone, last heard of") && flat(&text).contains("1 whose run is gone"), "{text}");
+    // Who has had no good run: neither one that moved nor one that did.
+    assert_eq!(names(&look(&["--no-good-run-since", "7d"], None, 1).0), ["never", "open"]);
+    assert_eq!(names(&look(&["--no-good-run-since", "2999-01-01"], None, 1).0), ["never", "good", "open"]);
+    let of_one = ["--portal", &good.origin(), "--no-good-run-since", "7d"];
+    assert!(look(&of_one, None, 0).0.is_empty(), "none lacks one, and the status says so");
+    assert_eq!(names(&look(&["--since", "7d"], None, 0).0), ["good"]);
+    assert_eq!(names(&look(&["--portal", &good.origin()], None, 0).0), ["good"]);
+    assert!(look(&["--outcome", "rejected"], None, 0).0.is_empty());
+    // One that is damaged is told of among the others, and by the exit status.
+    fs::write(&objects(&bench, "all/never")[0], "no log\n").expect("written");
+    let (ledgers, text) = look(&["--no-good-run-since", "7d"], None, 2);
+    assert_eq!(names(&ledgers), ["never", "open"]);
+    assert!(ledgers[0]["fault"].as_str().is_some_and(|fault| fault.contains("object 1")), "{text}");
+    assert!(text.contains("1 that cannot be read"), "{text}");
+    // So it is with one that cannot even be looked for, and one that may be back in a minute is another status.
+    fs::remove_file(&objects(&bench, "all/never")[0]).expect("removed");
+    fs::create_dir(bench.path("all/blocked")).expect("made");
+    fs::write(bench.path("all/blocked/log"), "in the way").expect("written");
+    let (ledgers, text) = look(&[], None, 2);
+    assert_eq!(names(&ledgers), ["blocked", "good", "open", "moved"]);
+    assert!(ledgers[0]["fault"].as_str().is_some_and(|fault| fault.contains("in the way")), "{text}");
+    bench.onboard(&["history", "--users", "--ledger", &all]).with(2);
+    let one = place(&bench, "all/good");
+    bench.onboard(&["history", "--no-good-run-since", "7d", "--ledger", &one]).with(2);
 }
 
 #[test]

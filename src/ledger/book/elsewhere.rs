@@ -158,8 +158,8 @@ impl Ledger {
             lock,
         }));
         ledger.check_listed(&listed)?;
-        ledger.catch_up()?;
         let last = listed.last().map_or(0, |last| last.number);
+        ledger.catch_up_with(last)?;
         if last > ledger.log().number() {
             let missing = ledger.log().number() + 1;
             return Err(ledger.log().damaged(missing, "is missing, and later ones are there"));
@@ -293,13 +293,23 @@ impl Ledger {
 
     /// Reads whatever is new in the log into the copy.
     pub(super) fn catch_up(&mut self) -> Result<(), LedgerError> {
+        self.catch_up_with(0)
+    }
+
+    /// As [`Self::catch_up`], where the log is likely to end at that number: one look tells, and asks for no more than
+    /// what is there and the first that is absent. Where more was appended meanwhile, it goes on.
+    fn catch_up_with(&mut self, likely: u64) -> Result<(), LedgerError> {
+        let mut asked = 0;
         loop {
             let log = self.log_mut();
             let next = log.chain.number() + 1;
-            let batch = log.store.read_many(next, BATCH).map_err(|fault| log.fault(fault))?;
+            let more = usize::try_from((likely + 1).saturating_sub(log.chain.number())).unwrap_or(BATCH);
+            asked = more.max(asked * 2).clamp(1, BATCH);
+            let batch = log.store.read_many(next, asked).map_err(|fault| log.fault(fault))?;
             if batch.is_empty() {
                 return Ok(());
             }
+            let is_last = batch.len() < asked;
             let before = log.chain.clone();
             self.begin()?;
             let done = batch
@@ -311,6 +321,9 @@ impl Ledger {
                 self.take_back();
                 self.log_mut().chain = before;
                 return Err(error);
+            }
+            if is_last {
+                return Ok(());
             }
         }
     }

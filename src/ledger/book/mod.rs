@@ -20,6 +20,6 @@ mod touched;
 pub use self::decisions::{Decided, Named, Settlement, Standing};
 pub use self::elsewhere::Local;
 pub use self::history::{AttemptRecord, RunRecord, UserRecord};
-pub use self::session::{Holding, Overview, SessionStart};
+pub use self::session::{Heard, Holding, Overview, SessionStart};
 pub use self::state::Ledger;
 pub use self::touched::Touches;

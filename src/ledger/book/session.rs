@@ -12,7 +12,7 @@ use crate::{
     display::{Shown, Span},
     ledger::{
         Entry, Holder, LedgerError, RunStart,
-        log::{Next, Waiting, hex},
+        log::{Header, Next, Waiting, hex},
         store::Hash,
     },
     origin::Origin,
@@ -46,6 +46,23 @@ pub struct Holding {
     pub command: String,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// When something was last heard of an open session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// When its last append was made.
+    pub at: Timestamp,
+    /// Whether nobody would take over from it yet.
+    pub is_alive: bool,
+}
+
+impl Heard {
+    fn at(at: Timestamp, now: Timestamp, takeover: Duration) -> Self {
+        // One that is ahead of the store's clock is alive all the same.
+        let silent = Duration::try_from(now.duration_since(at)).unwrap_or_default();
+        Self { at, is_alive: silent < takeover }
+    }
 }
 
 impl std::fmt::Display for Holding {
@@ -186,6 +203,24 @@ impl Ledger {
             )
             .optional()
             .map_err(self.broken())
+    }
+
+    /// When the log's last object was appended, and whether an open session that appended it counts as alive: by the
+    /// store's clock, and by the time after which whoever waits takes over. Asks the store once. Nothing for a file, and
+    /// while objects of another log are copied, which bear the times of that one and are taken over by nobody.
+    pub fn last_heard(&mut self) -> Result<Option<Heard>, LedgerError> {
+        let now = self.now();
+        if matches!(self.check_standing(), Err(LedgerError::Copying(_))) {
+            return Ok(None);
+        }
+        let Some(log) = self.log.as_deref_mut() else { return Ok(None) };
+        let number = log.number();
+        let found = log.store.read(number).map_err(|fault| log.fault(fault))?;
+        let header = found.as_ref().and_then(|(bytes, _)| bytes.split(|byte| *byte == b'\n').next());
+        let header: Header = header
+            .and_then(|header| serde_json::from_slice(header).ok())
+            .ok_or_else(|| log.damaged(number, "is gone, or was changed since this machine read it"))?;
+        Ok(Some(Heard::at(header.at, now, log.times().takeover)))
     }
 
     pub(super) fn session_begins(
@@ -382,5 +417,17 @@ impl Ledger {
             .chain_update([exit_status])
             .finalize()
             .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_gone_once_it_would_be_taken_over() {
+        let at = |second| Timestamp::from_second(second).expect("a time");
+        let is_alive = |now| Heard::at(at(100), at(now), Duration::from_secs(60)).is_alive;
+        assert_eq!([40, 100, 159, 160, 100_000].map(is_alive), [true, true, true, false, false]);
     }
 }

@@ -52,6 +52,7 @@ pub struct Objects {
 }
 
 /// How clients are made. Holds credentials.
+#[derive(Clone)]
 enum Maker {
     Folder,
     S3(AmazonS3Builder),
@@ -68,10 +69,23 @@ impl fmt::Debug for Objects {
 impl Objects {
     /// The store of a bucket or folder. Nothing is asked of it yet.
     pub fn open(place: &Place, variables: &Variables) -> Result<Self, StoreFault> {
-        let wire = Wire::new()?;
-        let (prefix, maker) = match place {
-            Place::Folder(folder) => (folder_path(folder)?, Maker::Folder),
-            Place::Bucket(bucket) => (prefix_path(&bucket.prefix)?, Maker::of(bucket, variables)?),
+        let maker = match place {
+            Place::Bucket(bucket) => Maker::of(bucket, variables)?,
+            Place::Folder(_) | Place::File(_) | Place::Postgres(_) => Maker::Folder,
+        };
+        Self::made(place, maker, Wire::new()?)
+    }
+
+    /// The store of another place in the same bucket, or of another folder: with the same credentials, which are not
+    /// asked for anew, and the same trust. What goes wrong with one of them is told of that one alone.
+    pub fn beside(&self, place: &Place) -> Result<Self, StoreFault> {
+        Self::made(place, self.maker.clone(), self.wire.apart())
+    }
+
+    fn made(place: &Place, maker: Maker, wire: Wire) -> Result<Self, StoreFault> {
+        let prefix = match place {
+            Place::Folder(folder) => folder_path(folder)?,
+            Place::Bucket(bucket) => prefix_path(&bucket.prefix)?,
             Place::File(_) | Place::Postgres(_) => {
                 return Err(StoreFault::Unusable("this is no bucket and no folder".to_owned()));
             }
@@ -94,19 +108,24 @@ impl Objects {
 
     /// All logs right below the prefix.
     pub fn below(place: &Place, variables: &Variables) -> Result<Vec<Place>, StoreFault> {
-        let store = Self::open(place, variables)?;
+        Self::open(place, variables)?.all_below(place)
+    }
+
+    /// As [`Self::below`], of the place that this is the store of.
+    pub fn all_below(&self, place: &Place) -> Result<Vec<Place>, StoreFault> {
+        let store = self;
         let listed = store.wait(LONG, store.reads.list_with_delimiter(Some(&store.prefix)))?;
         let first = |child: &Path| joined(child, &Object::name(1));
         let names: Vec<Path> = listed.common_prefixes;
         let looks = async {
             let there = stream::iter(names).map(|child| async {
                 match store.reads.head(&first(&child)).await {
-                    Ok(_) => Ok(Some(child)),
-                    Err(Error::NotFound { .. }) => Ok(None),
-                    Err(other) => Err(other),
+                    Err(Error::NotFound { .. }) => None,
+                    // One that cannot be looked at is one: whoever opens it is told why, and it hides no other.
+                    Ok(_) | Err(_) => Some(child),
                 }
             });
-            there.buffered(READS).try_collect::<Vec<_>>().await
+            Ok(there.buffered(READS).collect::<Vec<_>>().await)
         };
         let found = store.wait(LONG, looks)?;
         let child = |path: Path| {

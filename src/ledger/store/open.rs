@@ -27,16 +27,40 @@ pub(crate) fn prepare(place: &Place, environment: &Environment) -> Result<(), St
     }
 }
 
-/// All ledgers right below this place.
-pub(crate) fn below(place: &Place, environment: &Environment) -> Result<Vec<Place>, StoreFault> {
-    match place {
-        Place::File(_) => Ok(Vec::new()),
-        Place::Folder(_) | Place::Bucket(_) => Objects::below(place, environment.all()),
-        Place::Postgres(database) => {
-            let names = server(database, environment, "onboard history")?.below()?;
-            Ok(names.into_iter().map(|ledger| Place::Postgres(Database { ledger, ..database.clone() })).collect())
+/// Ledgers that lie beside each other.
+pub(crate) struct Below<'a> {
+    /// Where each of them is.
+    pub(crate) places: Vec<Place>,
+    environment: &'a Environment,
+    /// The store of what they lie below, where there is one: credentials are asked for once.
+    above: Option<Objects>,
+}
+
+impl Below<'_> {
+    /// The store of one of them.
+    pub(crate) fn store(&self, place: &Place, application: &str) -> Result<Box<dyn Store>, StoreFault> {
+        match &self.above {
+            Some(above) => Ok(Box::new(above.beside(place)?)),
+            None => store(place, self.environment, application),
         }
     }
+}
+
+/// All ledgers right below this place.
+pub(crate) fn below<'a>(place: &Place, environment: &'a Environment) -> Result<Below<'a>, StoreFault> {
+    let (places, above) = match place {
+        Place::File(_) => (Vec::new(), None),
+        Place::Folder(_) | Place::Bucket(_) => {
+            let above = Objects::open(place, environment.all())?;
+            (above.all_below(place)?, Some(above))
+        }
+        Place::Postgres(database) => {
+            let names = server(database, environment, "onboard history")?.below()?;
+            let of = |ledger| Place::Postgres(Database { ledger, ..database.clone() });
+            (names.into_iter().map(of).collect(), None)
+        }
+    };
+    Ok(Below { places, environment, above })
 }
 
 /// What a server promises, as far as it is one.

@@ -68,6 +68,11 @@ impl Wire {
         Ok(Self { tls: Arc::new(tls), seen: Arc::default() })
     }
 
+    /// One that trusts the same, and knows nothing of what came over this one.
+    pub(super) fn apart(&self) -> Self {
+        Self { tls: Arc::clone(&self.tls), seen: Arc::default() }
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
