@@ -126,6 +126,18 @@ pub fn new_folder(path: &Path) -> Result<(), PlaceError> {
     folder.create(absolute(path)).map_err(|source| PlaceError::Unwritable { path: path.to_owned(), source })
 }
 
+/// Makes a folder, and what lies above it, that only its owner can look into; one that is there stays as it is.
+pub fn make_folder(path: &Path) -> Result<(), PlaceError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mut folder = fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.create(absolute(path)).map_err(|source| PlaceError::Unwritable { path: path.to_owned(), source })
+}
+
 /// The path from the root, without a `/` at its end.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).map_or_else(|_unusable| path.to_owned(), |path| path.components().collect())

@@ -31,6 +31,10 @@ pub enum Kind {
     Xml,
     /// A roster.
     Roster,
+    /// The roster of one portal. Whether a file may be replaced by one depends on the index, and is looked at elsewhere.
+    Part,
+    /// The index of those.
+    Index,
     /// A repaired copy of a roster.
     Copy,
     /// Lines of a log, which go behind whatever is there.
@@ -54,6 +58,16 @@ impl Kind {
             Self::Plan => begins("{") && head.windows(PLAN.len()).any(|part| part == PLAN),
             Self::Xml => begins("<?xml") || begins("<testsuites"),
             Self::Roster => begins("user_id,employee_type,email,name"),
+            Self::Part => true,
+            Self::Index => {
+                // A spreadsheet may have saved it since.
+                let line = head.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+                let names = line.split(|byte| matches!(byte, b',' | b';' | b'\t'));
+                let names: Vec<Vec<u8>> = names.map(|name| name.trim_ascii().to_ascii_lowercase()).collect();
+                ["number", "portal", "file", "rows"]
+                    .iter()
+                    .all(|column| names.iter().any(|name| name == column.as_bytes()))
+            }
             // One that has nothing to mark looks like any roster: whoever writes it looks for itself.
             Self::Copy => true,
             // A database holds zeros near its begin, and no text does.
@@ -69,6 +83,8 @@ impl Kind {
             Self::Plan => "plan of onboard",
             Self::Xml => "XML",
             Self::Roster => "roster that onboard wrote",
+            Self::Part => "roster that onboard split wrote",
+            Self::Index => "index of onboard split",
             Self::Copy => "copy that --fix marked",
             Self::Log => "text",
         }

@@ -69,6 +69,7 @@
 //! | [`portal`] | one call, one request; what each ending proves |
 //! | [`smtp`] | one mail by a mail server; what each ending proves |
 //! | [`roster`], [`results`] | the files in and out; [`files`] keeps those of a command apart |
+//! | [`split`] | one roster for many portals, made into one for each; whose portal a file is for |
 //! | [`report`] | what is told of a run afterwards; [`terminal`] while it goes on, for diagnostics and questions |
 //! | [`audience`] | whoever watches a run |
 //! | [`user`], [`outcome`], [`reason`], [`code`], [`attempt`], [`mod@exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
@@ -95,6 +96,7 @@
 //! run        one run of any mail: open, drive, close
 //! report     what is told of it
 //! results    out
+//! split      one roster for many portals, made into one for each
 //! inquiry    one question after another
 //! access     from settings to a portal
 //! settings   what a run is told
@@ -184,6 +186,7 @@ pub mod sheet;
 pub mod signals;
 pub mod signing;
 pub mod smtp;
+pub mod split;
 pub mod terminal;
 pub mod trust;
 pub mod user;

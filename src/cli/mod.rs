@@ -68,6 +68,28 @@ Examples
   onboard run users.results.csv --only failed        try the failed rows of an earlier run again
   cat users.csv | onboard run - -o - > results.csv   in a pipe";
 
+const SPLIT_HELP: &str = "\
+What is written
+  0001-acme.csv, ...  one roster a portal: its rows with all columns, under one spelling of the portal's address
+  index.csv           number, portal, file and rows of each, written last: go by it, never by *.csv, which takes in results
+
+Split the next month's roster into the same folder: whoever was there keeps number and file, whoever is new gets the next
+one, and whoever has no row this time gets a roster of a header alone. No other file of the folder is touched, and a split
+that broke off is repaired by doing it again. A portal whose address changed keeps its number where its line in index.csv
+is mended by hand; one that is gone is gone where its line is removed.
+
+A cell names its portal by the address (https://acme.example.com) or by a profile of the settings file ([portal.acme]). A row
+without a portal, or with one that no profile has, is refused with its line, and nothing is written. Where no settings file
+has profiles, every whole address is taken, and a warning says so.
+
+A run on such a file, or on results of it, takes the profile that has the index's portal, and refuses any other portal
+(exit status 2), wherever that was said. It takes no address from the index: it goes only where settings or options say.";
+
+const SPLIT_EXAMPLES: &str = "\
+Examples
+  onboard split all.xlsx --by portal --into rosters/
+  tail -n +2 rosters/index.csv | cut -d, -f3 | xargs -P 4 -I {} onboard run rosters/{} --yes";
+
 /// Congratulate a roster of ONLYOFFICE DocSpace users: once each, at the portal's pace.
 #[derive(Debug, Parser)]
 #[command(name = "onboard", version = crate::VERSION, propagate_version = true, max_term_width = 110)]
@@ -131,6 +153,8 @@ pub enum Command {
     Export(Box<ExportArgs>),
     /// Render a results file as a self-contained HTML page
     Report(ReportCommandArgs),
+    /// Make one roster a portal out of one for many, with an index of them
+    Split(Box<SplitArgs>),
     /// What a reason code means, and what to do; without one, all of them
     Explain(ExplainArgs),
     /// The effective settings of a run, and where each comes from
@@ -148,6 +172,7 @@ impl Command {
             Self::Run(args) => Some(&mut args.reading),
             Self::Plan(args) => Some(&mut args.reading),
             Self::Check(args) => Some(&mut args.reading),
+            Self::Split(args) => Some(&mut args.reading),
             Self::Sandbox(args) => Some(&mut args.reading),
             Self::Invite(args) => Some(&mut args.reading),
             _ => None,
@@ -668,6 +693,23 @@ pub struct CheckArgs {
     /// Write a repaired copy there: what is certain is mended, what is not is marked
     #[arg(long, value_name = "PATH")]
     pub fix: Option<PathBuf>,
+}
+
+/// `onboard split`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = SPLIT_EXAMPLES, after_long_help = format!("{SPLIT_HELP}\n\n{SPLIT_EXAMPLES}"))]
+pub struct SplitArgs {
+    /// CSV or .xlsx with user_id (or email), employee_type and a column of portals; `-` is standard input
+    pub roster: Source,
+    /// The column that says whose portal a row is for
+    #[arg(id = "by_column", long = "by", value_name = "COLUMN", value_parser = NonEmptyStringValueParser::new())]
+    pub by: String,
+    /// The folder of the rosters and their index; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub into: PathBuf,
+    /// How it is read.
+    #[command(flatten)]
+    pub reading: ReadingArgs,
 }
 
 /// `onboard template`.

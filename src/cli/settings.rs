@@ -17,9 +17,11 @@ use crate::{
     display::{Shown, shown_path},
     file::read_small,
     home::{self, NoHome},
+    origin::PortalAddress,
     place,
     roster::Role,
     secret::masked_value,
+    split::{Profile, Profiles},
     user::EmployeeType,
 };
 
@@ -29,7 +31,7 @@ const DEFAULT_FILE: &str = "onboard.toml";
 const MOST_READ: u64 = 1 << 20;
 /// Options that make no sense in a file: they are about one run, or are secrets' whereabouts on a command line.
 /// `--type` of `export` picks users, and that of a roster says what all of them become: only the latter is a setting.
-const NOT_IN_FILE: [&str; 17] = [
+const NOT_IN_FILE: [&str; 19] = [
     "config",
     "profile",
     "help",
@@ -47,6 +49,8 @@ const NOT_IN_FILE: [&str; 17] = [
     "plan",
     "plan_output",
     "show",
+    "by_column",
+    "into",
 ];
 
 /// One effective setting, for `onboard config`.
@@ -178,6 +182,8 @@ pub struct Parsed {
     pub cli: Cli,
     /// The effective settings of the command, with their sources.
     pub settings: Vec<Setting>,
+    /// The portals of the settings file, where it has any.
+    pub profiles: Option<Profiles>,
 }
 
 /// Parses the command line. The outer error is clap's, which knows how to be shown (help and version included).
@@ -219,7 +225,8 @@ pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::E
         let types = values_in(file, "map-type", &mut command)?;
         reading.take_in(columns, types);
     }
-    Ok(Ok(Parsed { words: args.to_vec(), cli, settings }))
+    let profiles = file.and_then(|file| file.profiles);
+    Ok(Ok(Parsed { words: args.to_vec(), cli, settings, profiles }))
 }
 
 /// What a settings file says of a setting, whatever was typed.
@@ -270,6 +277,7 @@ pub type Values = Vec<(String, Vec<String>)>;
 struct File {
     path: PathBuf,
     values: Values,
+    profiles: Option<Profiles>,
 }
 
 fn file_and_profile(matches: &ArgMatches) -> (Option<PathBuf>, Option<String>) {
@@ -299,8 +307,24 @@ fn read_file(named: Option<PathBuf>, profile: Option<&str>) -> Result<Option<Fil
         String::from_utf8(bytes).map_err(|_other| io::Error::new(io::ErrorKind::InvalidData, not_utf8))
     });
     let text = text.map_err(|source| SettingsError::Unreadable { path: path.clone(), source })?;
+    let profiles = profiles_of(&text, &path);
     let values = read_settings(&text, &path, profile)?;
-    Ok(Some(File { path, values }))
+    Ok(Some(File { path, values, profiles }))
+}
+
+/// The portals of a settings file, by their profiles; none where it has no profile.
+fn profiles_of(text: &str, path: &Path) -> Option<Profiles> {
+    let table: toml::Table = text.parse().ok()?;
+    let toml::Value::Table(portals) = table.get("portal")? else { return None };
+    let all: Vec<Profile> = portals
+        .iter()
+        .map(|(name, profile)| {
+            let address = ["url", "portal"].into_iter().find_map(|key| profile.get(key)?.as_str());
+            let portal = address.and_then(|text| text.parse::<PortalAddress>().ok()).map(|address| address.origin());
+            Profile { name: name.clone(), portal }
+        })
+        .collect();
+    (!all.is_empty()).then(|| Profiles { file: path.to_owned(), all })
 }
 
 /// Reads the text of a settings file, and the profile in it; the path is for errors, which hold no value of the file.
@@ -463,7 +487,10 @@ fn with_defaults(command: clap::Command, file: &File) -> Result<clap::Command, S
 
 /// Whether an option takes a path: its value is called so in the help.
 fn is_path(arg: &clap::Arg) -> bool {
-    arg.get_value_names().unwrap_or_default().iter().any(|name| name == "PATH" || name == "FILE" || name == "PLACE")
+    arg.get_value_names()
+        .unwrap_or_default()
+        .iter()
+        .any(|name| matches!(name.as_str(), "PATH" | "FILE" | "PLACE" | "DIR"))
 }
 
 /// A path of the settings file: `~` is the home, and what is not absolute lies below the file's own folder, wherever
@@ -560,7 +587,7 @@ mod tests {
 
     #[test]
     fn a_path_of_the_file_is_found_from_the_files_own_folder() {
-        let file = File { path: "/etc/onboard/onboard.toml".into(), values: Vec::new() };
+        let file = File { path: "/etc/onboard/onboard.toml".into(), values: Vec::new(), profiles: None };
         let path = |text| from_file(text, &file).expect("a path");
         assert_eq!(path("ledger.db"), "/etc/onboard/ledger.db");
         assert_eq!(path("../ca.pem"), "/etc/onboard/../ca.pem");
@@ -570,7 +597,7 @@ mod tests {
             assert_eq!(path(as_it_is), as_it_is);
         }
         assert_eq!(path("file://ledger"), "file:///etc/onboard/ledger");
-        let here = File { path: "onboard.toml".into(), values: Vec::new() };
+        let here = File { path: "onboard.toml".into(), values: Vec::new(), profiles: None };
         assert_eq!(from_file("ledger.db", &here), Ok("ledger.db".into()));
         assert!(from_file("~ben/ledger.db", &here).is_err());
     }

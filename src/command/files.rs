@@ -65,6 +65,7 @@ pub(super) fn of(cli: &Cli) -> Files {
             args.fix.as_deref(),
             Kind::Copy,
         ),
+        Command::Split(args) => super::split::files(with_ledger_at(files, None, None), args),
         Command::Sandbox(args) => with_ledger_at(files, None, None)
             .reads("the roster that it reads", args.roster.as_ref().and_then(path_in))
             .reads("the API key", args.api_key_file.as_deref())

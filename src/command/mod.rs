@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod sandbox;
 mod settle;
+mod split;
 
 use std::{
     ffi::OsString,
@@ -165,6 +166,7 @@ fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8,
         Command::Man(args) => packaging::man(args, out),
         Command::Ledger(args) => ledger::execute(args, screen, out),
         Command::Settle(args) => settle::execute(args, screen, out),
+        Command::Split(args) => split::execute(args, parsed.profiles.as_ref(), files::of(&parsed.cli), screen, out),
     }
 }
 

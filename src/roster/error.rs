@@ -144,7 +144,7 @@ pub enum RosterError {
     /// It is for several portals, and what is done goes to one.
     #[error(
         "the roster names more than one portal (`{first}` and `{other}`), and every row would go to the same one; make a \
-         roster for each. Nothing was sent"
+         roster for each with `onboard split`. Nothing was sent"
     )]
     TwoPortals {
         /// One of them, made safe to show.

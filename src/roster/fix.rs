@@ -7,15 +7,14 @@
 use std::{borrow::Cow, io};
 
 use super::{
-    Columns, Record, Roster, RosterError, RowState, address,
+    Roster, RosterError, RowState, address,
+    copied::{kept, put, quote, unlike},
     reading::Reading,
-    row::{beyond, is_no_text},
-    sheet_cell::Kind,
-    text::{FORMULA, MERGED, is_blank, shown_by_formula, trimmed, unbroken, unquoted, visible},
+    row::is_no_text,
+    text::{is_blank, shown_by_formula, trimmed, unbroken, unquoted, visible},
 };
 use crate::{
     display::Shown,
-    sheet::neutralise,
     user::{Email, EmployeeType, UserId},
 };
 
@@ -100,11 +99,8 @@ fn mended(roster: &Roster, reading: &Reading, changes: &mut Vec<Change>) -> Resu
         let mut cells: Vec<(Cow<'_, str>, Option<usize>)> = Vec::with_capacity(record.len());
         for column in kept(record, columns) {
             let cell = record.cell(column);
-            let kind = record.kinds.iter().find(|(place, _)| *place == column).map(|(_, kind)| *kind);
             let is_needed = needed.contains(&Some(column));
-            let is_read = is_needed || columns.key == Some(column);
-            let is_no_text = (is_read && is_no_text(record, column, columns)) || record.reread.contains(&column);
-            let is_merged = is_no_text && is_sheet && kind.is_none();
+            let is_no_text = (is_needed && is_no_text(record, column, columns)) || record.reread.contains(&column);
             let mended = if !is_sound || !is_needed || is_no_text {
                 None
             } else if columns.user_id == Some(column) {
@@ -122,18 +118,8 @@ fn mended(roster: &Roster, reading: &Reading, changes: &mut Vec<Change>) -> Resu
                     after: after.clone(),
                 });
                 cells.push((after.into(), None));
-            } else if is_read && is_no_text && (!is_needed || (usable(cell) && !is_merged)) {
-                // What was no text in a sheet, or bytes of no encoding, must not become a value by being copied: no
-                // id, address, type or key holds this character.
-                cells.push((format!("\u{fffd}{cell}").into(), None));
-            } else if is_needed && is_merged {
-                // Nor must it become an empty cell, which would say that there is nothing.
-                cells.push((format!("{MERGED} {cell}").trim_end().to_owned().into(), None));
-            } else if kind == Some(Kind::Formula) {
-                cells.push((FORMULA.into(), None));
-            } else if is_sheet && kind.is_none() && columns.key != Some(column) {
-                // A text of a sheet must not become a formula by being copied.
-                cells.push((neutralise(cell), None));
+            } else if let Some(marked) = unlike(record, column, columns) {
+                cells.push((marked, None));
             } else {
                 let from = record.trailing.filter(|quote| quote.column == column).map(|_| record.trailing_from);
                 cells.push((cell.into(), from));
@@ -156,22 +142,6 @@ fn mended(roster: &Roster, reading: &Reading, changes: &mut Vec<Change>) -> Resu
             Shown(&columns.place(line, None))
         ))),
     }
-}
-
-/// The columns of a row that are copied: of a sheet not what stands beside the table, unless it is all that there is.
-fn kept(record: &Record, columns: &Columns) -> impl Iterator<Item = usize> {
-    let expected = columns.names.len();
-    let is_sheet = columns.sheet.is_some();
-    let beside = beyond(record, columns).filter(|_| record.cells().take(expected).all(is_blank));
-    let most = if is_sheet { expected } else { record.len() };
-    (0..most.min(record.len())).chain(beside)
-}
-
-/// Whether somebody would take a cell for what it is not.
-fn usable(cell: &str) -> bool {
-    let seen = visible(cell);
-    let text = unquoted(&seen);
-    text.parse::<UserId>().is_ok() || text.contains('@') || text.parse::<EmployeeType>().is_ok()
 }
 
 fn bare(cell: &str) -> String {
@@ -247,7 +217,7 @@ impl Copied {
         out.extend_from_slice(COLUMN.as_bytes());
         out.extend_from_slice(&self.header);
         for (number, row) in self.rows.iter().enumerate() {
-            self.put(&mut out, whys.get(number).map_or("", String::as_str));
+            put(&mut out, whys.get(number).map_or("", String::as_str), self.separator);
             out.extend_from_slice(row);
         }
         out
@@ -278,24 +248,10 @@ impl Copied {
                     quote(&mut out, quoted);
                     out.extend_from_slice(after.as_bytes());
                 }
-                None => self.put(&mut out, &cell),
+                None => put(&mut out, &cell, self.separator),
             }
         }
         out.push(b'\n');
         out
     }
-
-    fn put(&self, out: &mut Vec<u8>, cell: &str) {
-        if cell.contains([self.separator, '"', '\n', '\r', '\u{1a}']) {
-            quote(out, cell);
-        } else {
-            out.extend_from_slice(cell.as_bytes());
-        }
-    }
-}
-
-fn quote(out: &mut Vec<u8>, cell: &str) {
-    out.push(b'"');
-    out.extend_from_slice(cell.replace('"', "\"\"").as_bytes());
-    out.push(b'"');
 }

@@ -105,31 +105,43 @@ impl Columns {
     /// The place of the column that was said to be this; in a results file ours are ours.
     fn mapped(&self, role: Role) -> Result<Option<usize>, RosterError> {
         let Some(mapped) = self.reading.columns.iter().find(|mapped| mapped.role == role) else { return Ok(None) };
-        let exact = |name: &&String| name.trim() == mapped.column;
-        let alike = |name: &&String| plain(name) == plain(&mapped.column);
-        let places = |is: &dyn Fn(&&String) -> bool| -> Vec<usize> {
+        match self.called(&mapped.column, &format!("--map {}", role.as_str())) {
+            // The columns of the roster that it was made of are not all there.
+            Err(_) if self.results.is_some() && self.places_of(&mapped.column).is_empty() => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// The places of the columns of this name: spelt so, or else as people write names.
+    fn places_of(&self, column: &str) -> Vec<usize> {
+        let places = |is: &dyn Fn(&String) -> bool| -> Vec<usize> {
             (0..).zip(&self.names).filter(|(_, name)| is(name)).map(|(place, _)| place).collect()
         };
-        let found = match places(&exact) {
-            found if found.is_empty() => places(&alike),
+        match places(&|name| name.trim() == column.trim()) {
+            found if found.is_empty() => places(&|name| plain(name) == plain(column)),
             found => found,
-        };
-        match found.as_slice() {
-            [one] => Ok(Some(*one)),
-            // The columns of the roster that it was made of are not all there.
-            [] if self.results.is_some() => Ok(None),
+        }
+    }
+
+    /// The place of the one column of this name; an error begins with the option that names it.
+    pub(super) fn called(&self, column: &str, option: &str) -> Result<usize, RosterError> {
+        match self.places_of(column).as_slice() {
+            [one] => Ok(*one),
             [] => Err(RosterError::Mapping(format!(
-                "--map {}: the roster has no column `{}`; it has {}",
-                role.as_str(),
-                Shown(&mapped.column),
+                "{option}: the roster has no column `{}`; it has {}",
+                Shown(column),
                 self.listed()
             ))),
             [..] => Err(RosterError::Mapping(format!(
-                "--map {}: the roster has more than one column `{}`; rename or remove one",
-                role.as_str(),
-                Shown(&mapped.column)
+                "{option}: the roster has more than one column `{}`; rename or remove one",
+                Shown(column)
             ))),
         }
+    }
+
+    /// Whether a column is one that is read: id, address, type or key.
+    pub(super) fn is_read(&self, column: usize) -> bool {
+        [self.user_id, self.email, self.employee_type, self.key].contains(&Some(column))
     }
 
     /// The place of a needed column; two headers for it are one too many. In a results file the exact name decides, so

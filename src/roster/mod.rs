@@ -5,11 +5,13 @@
 //! never fails for a row: a row that cannot be used is `invalid`, and the others go on.
 
 mod address;
+mod copied;
 pub mod diagnostics;
 mod error;
 pub mod fix;
 mod guess;
 mod header;
+pub mod parts;
 mod reading;
 mod records;
 mod remarks;
@@ -309,6 +311,12 @@ impl Roster {
     /// What should be said once about the file, whatever is done with it.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// The same, but for what is said of columns that nothing is done about: for whoever does something about them.
+    pub fn warnings_apart_from_portals(&self) -> impl Iterator<Item = &str> {
+        let about = remarks::not_acted_upon(&self.columns, &self.portals);
+        self.warnings.iter().map(String::as_str).filter(move |warning| !about.iter().any(|said| said == warning))
     }
 
     /// What somebody who looks at the roster should know besides: whose key is whose, and who may do everything.

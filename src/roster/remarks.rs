@@ -109,7 +109,8 @@ pub(super) fn not_acted_upon(columns: &Columns, portals: &Portals) -> Vec<String
         .collect();
     if let Some((first, other)) = portals.two() {
         said.push(format!(
-            "the roster names more than one portal (`{}` and `{}`), so a run refuses it; make a roster for each",
+            "the roster names more than one portal (`{}` and `{}`), so a run refuses it; make a roster for each with \
+             `onboard split`",
             Shown(first),
             Shown(other)
         ));

@@ -207,7 +207,7 @@ fn no_text(record: &Record, column: usize, columns: &Columns) -> Option<Problem>
 }
 
 /// Quotes that stand where they cannot be meant.
-fn misquoted(record: &Record, columns: &Columns) -> Option<Problem> {
+pub(super) fn misquoted(record: &Record, columns: &Columns) -> Option<Problem> {
     let swallowed = swallowed::rows(record, columns);
     let trailing = record.trailing;
     let Quote { column, opens, closes } = swallowed.as_ref().map(|swallowed| swallowed.quote).or(trailing)?;

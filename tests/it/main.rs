@@ -42,6 +42,7 @@ mod samples;
 mod sandbox;
 mod secrets;
 mod settling;
+mod splitting;
 mod stopping;
 #[cfg(unix)]
 mod terminal;

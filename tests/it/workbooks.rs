@@ -45,7 +45,7 @@ fn archive(parts: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// A workbook of one sheet with this XML in it.
-fn workbook(sheet: &str) -> Vec<u8> {
+pub(crate) fn workbook(sheet: &str) -> Vec<u8> {
     workbook_with(sheet, &[])
 }
 
@@ -68,7 +68,7 @@ fn workbook_with(sheet: &str, more: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// A table as the XML of a sheet.
-fn table(rows: &[&[&str]]) -> String {
+pub(crate) fn table(rows: &[&[&str]]) -> String {
     let cell = |(column, text): (usize, &&str)| {
         let letter = char::from(b'A' + u8::try_from(column).expect("few columns"));
         let text = text.replace('&', "&amp;").replace('<', "&lt;");
