@@ -76,6 +76,7 @@
 //! | [`lease`] | how long a session may send without a word from a shared ledger |
 //! | [`seal`] | where a ledger stands, to be kept elsewhere |
 //! | [`who`] | who runs this, for the record |
+//! | [`help`] | the topics of `onboard help`, from Markdown to a terminal and the manual: pure |
 //! | [`place`] | where the ledger lies, as it is typed, and when nobody says |
 //! | [`environment`] | what the environment says, taken once |
 //! | [`home`] | `~` in paths that no shell has seen |
@@ -93,6 +94,7 @@
 //! ```text
 //! command    what each command does
 //! cli        what can be typed
+//! help       the topics of `onboard help`: pure
 //! run        one run of any mail: open, drive, close
 //! report     what is told of it
 //! results    out
@@ -135,7 +137,7 @@
 //! display
 //! ```
 //!
-//! `workflow`, `plan`, `mail`, `letter` and `pace` know no file, socket, clock or task; `run` knows no terminal, no environment and no
+//! `workflow`, `plan`, `mail`, `letter`, `help` and `pace` know no file, socket, clock or task; `run` knows no terminal, no environment and no
 //! flag: whoever starts it tells it by [`settings`], and watches it as an [`audience`].
 //!
 //! # Absent on purpose
@@ -161,6 +163,7 @@ pub mod environment;
 pub mod exit;
 pub mod file;
 pub mod files;
+pub mod help;
 pub mod home;
 pub mod inquiry;
 pub mod lease;

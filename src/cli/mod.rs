@@ -14,13 +14,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValuePars
 
 pub use self::{
     complaint::without_secrets,
-    manual::{completions, manual},
+    manual::{command_names, completions, manual},
     run::github,
     sandbox::SandboxArgs,
     settings::{Parsed, Provenance, Setting, SettingsError, Values, is_for_a_run, parse, read_settings},
     values::{Finite, ResultsTarget, Since},
 };
 use crate::{
+    help,
     origin::{Origin, PortalAddress, ProxyAddress},
     outcome::Outcome,
     pace::Rate,
@@ -93,7 +94,7 @@ Examples
 /// Congratulate a roster of ONLYOFFICE DocSpace users: once each, at the portal's pace.
 #[derive(Debug, Parser)]
 #[command(name = "onboard", version = crate::VERSION, propagate_version = true, max_term_width = 110)]
-#[command(after_long_help = EXIT_STATUSES)]
+#[command(after_long_help = EXIT_STATUSES, disable_help_subcommand = true)]
 pub struct Cli {
     /// Where diagnostics go.
     #[command(flatten)]
@@ -161,8 +162,11 @@ pub enum Command {
     Config(ConfigArgs),
     /// Completions for a shell
     Completions(CompletionsArgs),
-    /// The manual page
+    /// The manual's pages
     Man(ManArgs),
+    /// What this program, one of its commands, or a topic is about.
+    #[command(about = topics_in_a_line(), after_help = topics())]
+    Help(HelpArgs),
 }
 
 impl Command {
@@ -218,8 +222,25 @@ pub struct CompletionsArgs {
 /// `onboard man`.
 #[derive(Debug, Clone, Args)]
 pub struct ManArgs {
-    /// The page of one command
-    pub command: Option<String>,
+    /// The page of one command, or of a topic of `onboard help`
+    #[arg(value_name = "COMMAND|TOPIC")]
+    pub subject: Option<String>,
+}
+
+/// `onboard help`.
+#[derive(Debug, Clone, Args)]
+pub struct HelpArgs {
+    /// A command, or a topic
+    #[arg(value_name = "COMMAND|TOPIC")]
+    pub subject: Vec<String>,
+}
+
+fn topics_in_a_line() -> String {
+    format!("This page, that of a command, or a topic: {}", help::names())
+}
+
+fn topics() -> String {
+    format!("Topics\n{}", help::list())
 }
 
 /// `onboard doctor`.

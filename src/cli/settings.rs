@@ -203,6 +203,10 @@ pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::E
         };
     }
     let matches = command.clone().try_get_matches_from(args)?;
+    if let Some(words) = asked_for_help(&command, &matches) {
+        // The help of a command is what the command itself says.
+        command.clone().try_get_matches_from(words)?;
+    }
     let settings = if matches.subcommand_name() == Some("config") {
         // What a run would have, with nothing typed.
         let run = command.clone().try_get_matches_from(["onboard", "run", "-"])?;
@@ -227,6 +231,19 @@ pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::E
     }
     let profiles = file.and_then(|file| file.profiles);
     Ok(Ok(Parsed { words: args.to_vec(), cli, settings, profiles }))
+}
+
+/// What has to be typed for the help that `onboard help` was asked for, where that is a command's.
+fn asked_for_help(command: &clap::Command, matches: &ArgMatches) -> Option<Vec<String>> {
+    let subject = matches.subcommand_matches("help")?.get_many::<String>("subject").unwrap_or_default();
+    let mut words = vec!["onboard".to_owned()];
+    let mut level = command;
+    for word in subject {
+        level = level.find_subcommand(word)?;
+        words.push(word.clone());
+    }
+    words.push("--help".to_owned());
+    Some(words)
 }
 
 /// What a settings file says of a setting, whatever was typed.
@@ -263,7 +280,11 @@ fn command() -> clap::Command {
             _ => arg,
         })
     };
-    apply(Cli::command()).mut_subcommands(apply)
+    // `onboard help` is ours, which switches clap's off in all of it; below, `onboard ledger help` is clap's again.
+    let with_help = |command: clap::Command| {
+        if command.has_subcommands() { command.defer(|it| it.disable_help_subcommand(false)) } else { command }
+    };
+    apply(Cli::command()).mut_subcommands(apply).mut_subcommands(with_help)
 }
 
 #[expect(clippy::disallowed_methods, reason = "whether a variable is empty, and whether it may be shown")]

@@ -72,9 +72,12 @@ pub(super) fn of(cli: &Cli) -> Files {
             .reads("the machine key", args.machine_key_file.as_deref())
             .reads("the mail server's password", args.mail_password_file.as_deref())
             .writes("the roster (--write-roster)", args.write_roster.as_deref(), Kind::Roster),
-        Command::Template(_) | Command::Explain(_) | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
-            with_ledger_at(files, None, None)
-        }
+        Command::Template(_)
+        | Command::Explain(_)
+        | Command::Config(_)
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::Help(_) => with_ledger_at(files, None, None),
     };
     files.writes("the log (--log-file)", diagnostics.log_file.as_deref(), Kind::Log)
 }

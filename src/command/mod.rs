@@ -5,6 +5,7 @@ mod doctor;
 mod explain;
 mod export;
 mod files;
+mod help;
 mod history;
 mod ledger;
 mod mail_server;
@@ -164,6 +165,7 @@ fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8,
         Command::Config(args) => packaging::config(args, &parsed.settings, out),
         Command::Completions(args) => packaging::completions(args, out),
         Command::Man(args) => packaging::man(args, out),
+        Command::Help(args) => help::execute(args, out),
         Command::Ledger(args) => ledger::execute(args, screen, out),
         Command::Settle(args) => settle::execute(args, screen, out),
         Command::Split(args) => split::execute(args, parsed.profiles.as_ref(), files::of(&parsed.cli), screen, out),

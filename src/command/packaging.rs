@@ -2,11 +2,9 @@
 
 use std::io::Write;
 
-use anyhow::bail;
-
 use crate::{
+    VERSION,
     cli::{self, CompletionsArgs, ConfigArgs, ManArgs, Setting},
-    display::Shown,
 };
 
 pub(super) fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
@@ -15,9 +13,11 @@ pub(super) fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> Result
 }
 
 pub(super) fn man(args: &ManArgs, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
-    match (cli::manual(args.command.as_deref())?, &args.command) {
-        (Some(page), _) => out.write_all(&page)?,
-        (None, name) => bail!("there is no command `{}`", Shown(name.as_deref().unwrap_or_default())),
+    let name = args.subject.as_deref();
+    if let Some(page) = cli::manual(name)? {
+        out.write_all(&page)?;
+    } else {
+        out.write_all(super::help::topic(name.unwrap_or_default())?.manual(VERSION).as_bytes())?;
     }
     Ok(0)
 }

@@ -17,6 +17,7 @@ mod earlier;
 mod exit_statuses;
 mod files;
 mod fixing;
+mod help;
 mod hostile;
 mod invariants;
 mod invite;
