@@ -59,10 +59,7 @@ pub struct Entry {
 pub fn entry(settings: &PortalSettings, may_be_sandbox: bool) -> Result<Entry, NoAccess> {
     let address = settings.address.clone().ok_or(NoAccess::NoPortal { may_be_sandbox })?;
     let (key, remarks) = key(&settings.key)?;
-    let proxy = match &settings.proxy {
-        Some(proxy) => Some(proxy.clone()),
-        None => proxy_of_environment(&address)?,
-    };
+    let proxy = proxy(settings.proxy.as_ref(), &address)?;
     let account = key.fingerprint();
     let access =
         Access { address: address.clone(), key, timeout: settings.timeout, ca_file: settings.ca_file.clone(), proxy };
@@ -110,6 +107,15 @@ fn variable(name: &str) -> Result<Option<String>, NoAccess> {
         Ok(text) => Ok(Some(text)),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => Err(NoAccess::VariableNotText),
+    }
+}
+
+/// The proxy through which this address is reached: the one that is given, or that of the environment; never for loopback.
+pub fn proxy(given: Option<&ProxyAddress>, address: &PortalAddress) -> Result<Option<ProxyAddress>, NoAccess> {
+    match given {
+        Some(_) if address.is_loopback() => Ok(None),
+        Some(proxy) => Ok(Some(proxy.clone())),
+        None => proxy_of_environment(address),
     }
 }
 

@@ -36,6 +36,20 @@ impl Exit {
         }
     }
 
+    /// The same in words, for whoever did not see it.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Clean => "finished",
+            Self::Rows => "finished, and some rows need a look",
+            Self::NotStarted => "could not start; nothing was sent",
+            Self::Portal => "the portal could not be used",
+            Self::Early => "stopped early at a limit; run it again to go on",
+            Self::Storage => "storage failed, or the ledger is out of reach or held",
+            Self::Interrupted => "stopped by Ctrl-C",
+            Self::Terminated => "stopped by SIGTERM",
+        }
+    }
+
     /// Of all that apply, the first; [`Exit::Clean`] where none does.
     pub fn first_that_applies(applying: impl IntoIterator<Item = Self>) -> Self {
         applying.into_iter().min().unwrap_or(Self::Clean)

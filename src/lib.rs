@@ -71,6 +71,7 @@
 //! | [`roster`], [`results`] | the files in and out; [`files`] keeps those of a command apart |
 //! | [`split`] | one roster for many portals, made into one for each; whose portal a file is for |
 //! | [`report`] | what is told of a run afterwards; [`terminal`] while it goes on, for diagnostics and questions |
+//! | [`notify`] | telling somebody of a run who does not sit before it |
 //! | [`audience`] | whoever watches a run |
 //! | [`user`], [`outcome`], [`reason`], [`code`], [`attempt`], [`mod@exit`], [`origin`], [`secret`], [`display`] | values that are right once they are made |
 //! | [`lease`] | how long a session may send without a word from a shared ledger |
@@ -99,6 +100,7 @@
 //! report     what is told of it
 //! results    out
 //! split      one roster for many portals, made into one for each
+//! notify     telling somebody of a run who does not sit before it
 //! inquiry    one question after another
 //! access     from settings to a portal
 //! settings   what a run is told
@@ -170,6 +172,7 @@ pub mod lease;
 pub mod ledger;
 pub mod letter;
 pub mod mail;
+pub mod notify;
 pub mod origin;
 pub mod outcome;
 pub mod pace;

@@ -24,7 +24,7 @@ const MOST_READ: u64 = 64 << 10;
 /// Any run of this many characters of a secret is masked where it turns up.
 const MASKED_RUN: usize = 8;
 /// What stands where a secret stood.
-const REDACTED: &str = "[redacted]";
+pub const REDACTED: &str = "[redacted]";
 /// So many letters and digits after `sk-` are taken for an API key; a real one has 64.
 const SHORTEST_KEY: usize = 12;
 

@@ -18,6 +18,11 @@ pub fn without_secrets(error: &clap::Error) -> Option<String> {
     let option = given(ContextKind::InvalidArg);
     let is_address = option.ends_with("<URL>") || option.ends_with("<ORIGIN>");
     let mut text = said.clone();
+    if option.ends_with("<TARGET>") {
+        // It may be a webhook's address, which is a credential as a whole.
+        let value = given(ContextKind::InvalidValue);
+        text = text.replace(&format!("'{value}'"), &format!("'{}'", secret::REDACTED));
+    }
     for (value, is_address) in [
         (given(ContextKind::InvalidValue), is_address),
         (option, false),
@@ -57,6 +62,10 @@ mod tests {
                 vec!["run", "r.csv", "--proxy", "u:{}@:proxy"],
                 vec!["run", "r.csv", "--proxy", "socks5://u:{}@proxy:1"],
                 vec!["run", "r.csv", "--proxy", "http://u:{}@proxy:port"],
+                vec!["run", "r.csv", "--notify", "https://hooks.example.com/{}"],
+                vec!["run", "r.csv", "--notify", "@https://hooks.example.com/{}"],
+                vec!["run", "r.csv", "--notify", "hooks.example.com/{}"],
+                vec!["invite", "r.csv", "--notify=mailto:{}"],
                 vec!["history", "--portal", "https://admin:{}@portal.example.com"],
             ] {
                 let args: Vec<String> = args.iter().map(|arg| arg.replace("{}", secret)).collect();
@@ -65,7 +74,10 @@ mod tests {
                     .expect_err("refused");
                 let text = without_secrets(&error).unwrap_or_else(|| error.render().to_string());
                 assert!(!text.contains(secret), "{args:?}: {text}");
-                assert!(text.contains("--portal") || text.contains("--formerly") || text.contains("--proxy"), "{text}");
+                assert!(
+                    ["--portal", "--formerly", "--proxy", "--notify"].iter().any(|name| text.contains(name)),
+                    "{text}"
+                );
             }
         }
         for args in [

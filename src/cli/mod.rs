@@ -22,6 +22,7 @@ pub use self::{
 };
 use crate::{
     help,
+    notify::Target,
     origin::{Origin, PortalAddress, ProxyAddress},
     outcome::Outcome,
     pace::Rate,
@@ -316,6 +317,12 @@ pub struct InviteArgs {
     /// What is written besides the results.
     #[command(flatten)]
     pub reports: ReportArgs,
+    /// Who is told.
+    #[command(flatten)]
+    pub notices: NotifyArgs,
+    /// The mail server of notices.
+    #[command(flatten)]
+    pub smtp: SmtpArgs,
 }
 
 /// `onboard export`.
@@ -447,6 +454,19 @@ impl SmtpArgs {
     }
 }
 
+/// Who is told at the end.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct NotifyArgs {
+    /// Tell at the end, in counts and reasons (repeatable): mailto:ADDRESS by the mail server, or @FILE that holds a chat
+    /// webhook's address
+    ///
+    /// The address is a credential, so it stands in a file; it gets {"text": …}. No link, address or name is told. A notice
+    /// that fails is said and changes nothing; of a dry run none is sent
+    #[arg(long, value_name = "TARGET")]
+    pub notify: Vec<Target>,
+}
+
 /// The limits of the portal.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
@@ -550,6 +570,12 @@ pub struct RunArgs {
     /// What is written besides the results.
     #[command(flatten)]
     pub reports: ReportArgs,
+    /// Who is told.
+    #[command(flatten)]
+    pub notices: NotifyArgs,
+    /// The mail server of notices.
+    #[command(flatten)]
+    pub smtp: SmtpArgs,
 }
 
 /// What is sent.

@@ -13,6 +13,7 @@ use crate::{
     attempt::Mail,
     display::shell_word,
     environment::Environment,
+    notify::{Target, Wanted},
     outcome::Outcome,
     pace::Limits,
     place,
@@ -62,6 +63,27 @@ impl Parsed {
         Settings { reading: args.reading.reading(), selection: selection(Some(&args.selection), None), ..base }
     }
 
+    /// Who is told at the end of a run.
+    pub fn notices(&self) -> Option<Wanted> {
+        let (notices, smtp, portal, sandbox) = match &self.cli.command {
+            Command::Run(args) => (&args.notices, &args.smtp, &args.portal, args.sandbox),
+            Command::Invite(args) => (&args.notices, &args.smtp, &args.portal, false),
+            _ => return None,
+        };
+        let typed = |setting: &Setting| setting.name == "smtp" && setting.source == Provenance::CommandLine;
+        Some(Wanted {
+            targets: notices.notify.clone(),
+            server: smtp.smtp.clone(),
+            server_typed: self.settings.iter().any(typed),
+            password: smtp.password(),
+            environment: Environment::of_process(),
+            ca_file: portal.ca_file.clone(),
+            proxy: portal.proxy.clone(),
+            timeout: portal.timeout.0,
+            sandbox,
+        })
+    }
+
     /// The command that goes on with what is left: what was typed, but for what would send a second message. A dry run
     /// sent none, so what goes on there is the very same run in earnest. Of a plan nobody gets a second one, and it holds
     /// only with the options that it was made with.
@@ -86,6 +108,10 @@ impl Parsed {
 
 /// A word that was typed, without its secrets; a ledger's place by its name.
 fn told_back(word: &str) -> String {
+    // Whom a notice goes to was typed, and is no secret; a webhook's address was refused.
+    if word.strip_prefix("--notify=").unwrap_or(word).parse::<Target>().is_ok() {
+        return word.to_owned();
+    }
     let (option, value) = match word.strip_prefix("--ledger=") {
         Some(value) => ("--ledger=", value),
         None => ("", word),

@@ -486,6 +486,7 @@ fn with_defaults(command: clap::Command, file: &File) -> Result<clap::Command, S
                 return arg;
             };
             let texts: Result<Vec<String>, NoHome> = match texts {
+                texts if name == "notify" => texts.iter().map(|text| notified(text, file)).collect(),
                 texts if is_path(&arg) => texts.iter().map(|text| from_file(text, file)).collect(),
                 texts => Ok(texts.clone()),
             };
@@ -504,6 +505,14 @@ fn with_defaults(command: clap::Command, file: &File) -> Result<clap::Command, S
     };
     let command = apply(command).mut_subcommands(&mut apply);
     wrong.map_or(Ok(command), Err)
+}
+
+/// A target of notices: what stands after its `@` is a path.
+fn notified(text: &str, file: &File) -> Result<String, NoHome> {
+    match text.strip_prefix('@').filter(|path| !path.contains("://")) {
+        Some(path) => Ok(format!("@{}", from_file(path, file)?)),
+        None => Ok(text.to_owned()),
+    }
 }
 
 /// Whether an option takes a path: its value is called so in the help.

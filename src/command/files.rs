@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    cli::{Cli, Command, LedgerArgs, PortalArgs, ReportArgs, ResultsTarget},
-    file::Target,
+    cli::{Cli, Command, LedgerArgs, NotifyArgs, PortalArgs, ReportArgs, ResultsTarget, SmtpArgs},
+    file,
     files::{Files, Kind},
+    notify::Target,
     origin::PortalAddress,
     place,
     roster::Source,
@@ -24,6 +25,7 @@ pub(super) fn of(cli: &Cli) -> Files {
         Command::Run(args) => {
             let files = with_portal(files, &args.portal).reads("the roster", path_in(&args.roster));
             let files = files.reads("the machine key", args.congratulation.sign_with.as_deref());
+            let files = with_notices(files, &args.notices, &args.smtp);
             let files = files.reads("the plan (--plan)", args.plan.as_deref());
             let files = with_ledger(files, &args.ledger, args.portal.portal.as_ref());
             let results = results_of(args.output.as_ref(), &args.roster, args.dry_run);
@@ -31,6 +33,7 @@ pub(super) fn of(cli: &Cli) -> Files {
         }
         Command::Invite(args) => {
             let files = with_portal(files, &args.portal).reads("the list of people", path_in(&args.people));
+            let files = with_notices(files, &args.notices, &args.smtp);
             let results = results_of(args.output.as_ref(), &args.people, args.dry_run);
             let files = with_ledger(files, &args.ledger, args.portal.portal.as_ref());
             with_reports(files.writes("the results", results.as_deref(), Kind::Invitations), &args.reports)
@@ -88,6 +91,15 @@ fn with_portal(files: Files, args: &PortalArgs) -> Files {
         .reads("the certificate authority's file", args.ca_file.as_deref())
 }
 
+fn with_notices(files: Files, notices: &NotifyArgs, smtp: &SmtpArgs) -> Files {
+    let password = smtp.smtp_password_file.as_deref().map(Path::new);
+    let files = files.reads("the mail server's password", password);
+    notices.notify.iter().fold(files, |files, target| match target {
+        Target::Chat(path) => files.reads("the webhook's address (--notify)", Some(path)),
+        Target::Mail(_) => files,
+    })
+}
+
 fn with_ledger(files: Files, args: &LedgerArgs, portal: Option<&PortalAddress>) -> Files {
     with_ledger_at(files, args.ledger.as_deref(), portal)
 }
@@ -124,10 +136,10 @@ fn path_out(target: &ResultsTarget) -> Option<&Path> {
     path_of(&target.0)
 }
 
-fn path_of(target: &Target) -> Option<&Path> {
+fn path_of(target: &file::Target) -> Option<&Path> {
     match target {
-        Target::Path(path) => Some(path),
-        Target::Stdout => None,
+        file::Target::Path(path) => Some(path),
+        file::Target::Stdout => None,
     }
 }
 

@@ -26,10 +26,7 @@ use std::{
 
 use crate::{
     cli::{self, Command, Parsed, TemplateFor},
-    exit::Exit,
-    ledger::LedgerError,
     roster,
-    run::OutOfTime,
     secret::{masked_text, stay_out_of_core_dumps},
     signals::outlive_large_files,
     terminal::{Screen, logs},
@@ -139,8 +136,8 @@ impl<W: Write> Write for Out<W> {
 fn dispatch(parsed: &Parsed, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
     let quiet = parsed.cli.diagnostics.quiet;
     match &parsed.cli.command {
-        Command::Run(_) | Command::Invite(_) => match parsed.run() {
-            Some((settings, progress)) => run::execute(&settings, progress, quiet, screen),
+        Command::Run(_) | Command::Invite(_) => match parsed.run().zip(parsed.notices()) {
+            Some(((settings, progress), notices)) => run::execute(&settings, &notices, progress, quiet, screen),
             None => Ok(2),
         },
         Command::Plan(args) => plan::execute(args, |roster| parsed.planned(args, roster), screen, out),
@@ -184,14 +181,7 @@ fn complain(screen: &Screen, error: &anyhow::Error, args: &[OsString]) -> u8 {
     // The last door: whatever is quoted in an error, no password of an address leaves by it.
     let why = masked_text(&texts.join(": "));
     screen.say(&format!("onboard: {why}"));
-    // Another try may work.
-    let is_held = error.downcast_ref().is_some_and(LedgerError::may_pass);
-    let exit = match error.downcast_ref::<OutOfTime>() {
-        Some(_) => Exit::Early,
-        None if is_held => Exit::Storage,
-        None => Exit::NotStarted,
-    };
-    let status = exit.code();
+    let status = run::exit_of(error).code();
     tell_github(screen, args, &why, status);
     status
 }

@@ -5,7 +5,11 @@ use std::io::IsTerminal;
 use crate::{
     attempt::Mail,
     display::{Grouped, Span, count, moment, wrapped},
-    run::{self, Ended, Opened, Telling},
+    exit::Exit,
+    ledger::LedgerError,
+    notify::{Notifier, Wanted},
+    report::Notice,
+    run::{self, Ended, Opened, OutOfTime, Telling},
     settings::Settings,
     terminal::{
         Onlooker, ProgressKind, Screen,
@@ -17,12 +21,61 @@ use crate::{
 /// Of more messages than this, the number is typed: a yes is given too easily.
 const MANY: u64 = 50;
 
+/// How a run that could not start ends.
+pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
+    // Another try may work.
+    let is_held = error.downcast_ref().is_some_and(LedgerError::may_pass);
+    match error.downcast_ref::<OutOfTime>() {
+        Some(_) => Exit::Early,
+        None if is_held => Exit::Storage,
+        None => Exit::NotStarted,
+    }
+}
+
+/// Runs it, and tells of it whoever wants to be told, also where it could not start.
 pub(super) fn execute(
     settings: &Settings,
+    notices: &Wanted,
     progress: ProgressKind,
     quiet: bool,
     screen: &Screen,
 ) -> Result<u8, anyhow::Error> {
+    let mut notifier = Notifier::new(notices)?;
+    for remark in &notifier.remarks {
+        screen.say(&format!("warning: {remark}"));
+    }
+    let done = carried_out(settings, progress, quiet, screen);
+    // Whoever sees what would be sent sends nothing, to nobody.
+    if !notifier.is_wanted() || settings.dry_run {
+        return done.map(|ended| ended.map_or(2, |ended| ended.exit.code()));
+    }
+    let notice = match &done {
+        Ok(Some(ended)) => Notice::of(&ended.summary, ended.exit),
+        Ok(None) => return Ok(2),
+        Err(error) => {
+            let portal = settings.portal.address.as_ref().filter(|_| !settings.sandbox).map(ToString::to_string);
+            Notice::not_started(settings.mail, exit_of(error), portal.as_deref())
+        }
+    };
+    let sandbox = done.as_ref().ok().and_then(|ended| ended.as_ref()?.sandbox.as_ref());
+    let ready = sandbox.map_or(Ok(()), |sandbox| notifier.by_sandbox(&sandbox.mail_server()));
+    let untold = match ready {
+        Ok(()) => notifier.tell(&notice.subject, &notice.text),
+        Err(error) => vec![error.to_string()],
+    };
+    for what in untold {
+        screen.say(&format!("warning: {what}"));
+    }
+    done.map(|ended| ended.map_or(2, |ended| ended.exit.code()))
+}
+
+/// Runs it; nothing where whoever was asked said no.
+fn carried_out(
+    settings: &Settings,
+    progress: ProgressKind,
+    quiet: bool,
+    screen: &Screen,
+) -> Result<Option<Ended>, anyhow::Error> {
     // Whoever sees what would be sent, or tries things, agrees to nothing; whoever approved a plan was asked.
     let sending = &settings.sending;
     let needs_consent = !sending.yes && !settings.sandbox && !settings.dry_run && sending.plan.is_none();
@@ -44,12 +97,12 @@ pub(super) fn execute(
         && !consent.is_given_by(&ask(screen, &text)?)
     {
         screen.say("nothing was sent");
-        return Ok(2);
+        return Ok(None);
     }
     let progress = if quiet { ProgressKind::Never } else { progress };
     let ended = opened.carry_out(settings, &mut Onlooker::new(progress, screen))?;
     tell(&ended, quiet, screen);
-    Ok(ended.exit.code())
+    Ok(Some(ended))
 }
 
 /// What is asked, and what counts as consent.

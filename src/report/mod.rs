@@ -4,6 +4,7 @@ mod events;
 mod github;
 mod json;
 mod junit;
+mod notice;
 mod page;
 mod summary;
 mod traffic;
@@ -13,6 +14,7 @@ pub use self::{
     github::{BadRows, annotations, bad_rows, markdown, not_started, outputs},
     json::SummaryJson,
     junit::junit,
+    notice::Notice,
     page::{About, MOST_ROWS, PageRow, page, page_of},
     summary::{Attention, Reasons, Summary},
     traffic::{Class, Counted, Counts, Traffic},

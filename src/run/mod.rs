@@ -46,6 +46,7 @@ use crate::{
     report::Summary,
     results,
     roster::Roster,
+    sandbox::Sandbox,
     seal::Seal,
     settings::Settings,
     signals::{Signal, Signals},
@@ -63,6 +64,8 @@ pub struct Ended {
     pub unwritten: Vec<String>,
     /// What is said to GitHub Actions, where it runs this.
     pub github: Vec<String>,
+    /// The embedded portal, which serves until this is dropped.
+    pub sandbox: Option<Sandbox>,
 }
 
 impl Record for Recorder {
@@ -86,7 +89,7 @@ impl Opened {
         let Self { roster, plan, budget, forecast, target, portal, portal_name, account, origin, mut ledger, .. } =
             self;
         // The lock and the embedded portal live until the run is over.
-        let Self { lock, machine_key, events, bound, sandbox: _sandbox, .. } = self;
+        let Self { lock, machine_key, events, bound, sandbox, .. } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = uuid::Uuid::now_v7();
         let seed = run.as_u64_pair().1;
@@ -201,7 +204,7 @@ impl Opened {
         let rest = if are_whole { "; the results and the ledger are whole" } else { "" };
         unwritten.extend(lost.into_iter().map(|what| format!("{what}{rest}")));
         let github = outputs::tell_github(&summary, &job, &roster, settings);
-        Ok(Ended { exit, summary, unwritten, github })
+        Ok(Ended { exit, summary, unwritten, github, sandbox })
     }
 }
 

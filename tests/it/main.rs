@@ -28,6 +28,7 @@ mod letter;
 mod limits;
 mod mail_server;
 mod messages;
+mod notices;
 mod outcomes;
 mod outputs;
 mod plans;

@@ -78,6 +78,30 @@ fn doctor_goes_the_way_that_a_run_goes() {
 }
 
 #[test]
+fn a_chat_is_told_by_the_way_that_a_portal_is_asked() {
+    let bench = Bench::new();
+    bench.roster(&active(2));
+    bench.write("key", "sk-0123456789abcdef");
+    bench.write("hook", "https://hooks.no-such-place.test/T0SECRETPATH9");
+    let (port, root) = server("hooks.no-such-place.test", (2020, 2099));
+    bench.write("ca.pem", root);
+    let (proxy, heads) = tunnel(port);
+    // The portal is on this machine, where no proxy is asked; its server there refuses everything, as the chat's does.
+    let portal = ["run", "users.csv", "--portal", "http://127.0.0.1:1", "--api-key-file", "key", "--retries", "0"];
+    let notify = ["--outage", "1ms", "--notify", "@hook", "--proxy", &proxy];
+    for (ca, says) in [
+        (&[][..], "its webhook cannot be reached: "),
+        (&["--ca-file", "ca.pem"], "its webhook refused it (401 Unauthorized)"),
+    ] {
+        let ended = bench.onboard(&[&portal[..], &notify, ca].concat()).with(3);
+        assert!(ended.said().contains(says) && !ended.err.contains("SECRET"), "{}", ended.err);
+        let heads = std::mem::take(&mut *heads.lock().expect("whole"));
+        assert_eq!(heads.len(), 1, "{heads:?}");
+        assert!(heads[0].starts_with("CONNECT hooks.no-such-place.test:443 HTTP/1.1\r\n"), "{heads:?}");
+    }
+}
+
+#[test]
 fn what_a_proxy_refuses_is_told_as_its_own() {
     let bench = Bench::new();
     bench.roster(&active(2));
