@@ -26,6 +26,25 @@ impl Mail {
     }
 }
 
+/// Who carries a message to its person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// The portal, whose message it is then.
+    Portal,
+    /// A mail server: the message is one's own.
+    MailServer,
+}
+
+impl Carrier {
+    /// What people call it.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Portal => "portal",
+            Self::MailServer => "mail server",
+        }
+    }
+}
+
 /// About whom an attempt is: a user's id for a congratulation, the digest of an address for an invitation.
 pub type Subject = [u8; 16];
 

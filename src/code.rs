@@ -51,9 +51,9 @@ codes! {
     SentBefore "sent_before": "An earlier run had the message accepted.", BEFORE,
         "Nothing; --resend would send a second one.";
     SentUnknown "sent_unknown": "The request left in this run, and its answer never came or said nothing certain.", MAYBE,
-        "Ask the person or look at the portal's mail log, then `onboard settle USER --as sent` or `--as not-sent`.";
+        "Ask the person or look at the log of what sends the mails, then `onboard settle USER --as sent` or `--as not-sent`.";
     UnknownBefore "unknown_before": "In an earlier run nobody could say whether the message was sent.", MAYBE,
-        "Ask the person or look at the portal's mail log, then `onboard settle`; --retry-unknown sends it again.";
+        "Ask the person or look at the log of what sends the mails, then `onboard settle`; --retry-unknown sends it again.";
     UserUnknown "user_unknown": "The portal knows no user with this id, or the account was removed.", NOTHING,
         "Look the id up (`onboard export` writes a roster from the portal), and check that the portal is the right one.";
     AddressUnknown "address_unknown": "The portal knows nobody with this address.", NOTHING,
@@ -98,6 +98,20 @@ codes! {
         "Have this machine's requests let through there.";
     NotSent "not_sent": "The message certainly did not leave or had no effect, after all tries.", NOTHING,
         "Run again; what is settled is not done again.";
+    MailRefused "mail_refused": "The mail server refused the message for good (5xx).", NOTHING,
+        "The row's detail has the server's own words; mostly the mailbox does not exist or takes no mail. Then run again.";
+    MailLater "mail_later": "The mail server would not take the message yet (4xx), after all tries.", NOTHING,
+        "Run again; what is settled is not done again.";
+    MailUnmade "mail_unmade": "A value that the message fills in is missing or cannot stand there, so no mail was made.", NOTHING,
+        "The row's detail names it: complete it in the portal or the roster, or take it out of the message, and run again.";
+    MailRefuses "mail_refuses": "The mail server takes nothing from this sender, or from anybody.", REST,
+        "Have whoever runs the mail server let this user send from this address; `onboard doctor --smtp` looks. Then run again.";
+    MailLogin "mail_login": "The mail server does not let its user log in.", REST,
+        "Check user and password; many providers want one of its own for a program. `onboard doctor --smtp` looks.";
+    MailUnreachable "mail_unreachable": "The mail server cannot be reached.", REST,
+        "Check host, port and scheme; `onboard doctor --smtp` looks. Then run the same command again.";
+    MailBusy "mail_busy": "The mail server takes nothing now, and was waited for as long as it may be.", REST,
+        "Run the same command again later: it goes on here.";
     DryRun "dry_run": "This was a dry run (--dry-run), in which nothing is sent; a run would send it now.", NOTHING,
         "Run the same command without --dry-run.";
     NoLink "no_link": "The invitation link of the row's employee type could not be learned.", ALL_BUT_LINK,
@@ -135,7 +149,7 @@ codes! {
     Stopped "stopped": "Somebody stopped the run (Ctrl-C, or SIGTERM).", REST,
         "Run the same command again: it goes on here.";
     InDoubt "in_doubt": "So many messages in a row may have been sent that the run stopped (--max-unknown).", REST,
-        "Look at the portal's mail log, settle what is unknown, and run again when the portal is well.";
+        "Look at the log of what sends the mails, settle what is unknown, and run again when that is well.";
 }
 
 impl Code {

@@ -39,6 +39,8 @@ pub enum Kind {
     Copy,
     /// Lines of a log, which go behind whatever is there.
     Log,
+    /// A new folder, which holds nothing yet: whoever fills it looks for itself.
+    Folder,
 }
 
 /// What stands at the beginning of every plan, and of no other JSON.
@@ -69,7 +71,7 @@ impl Kind {
                     .all(|column| names.iter().any(|name| name == column.as_bytes()))
             }
             // One that has nothing to mark looks like any roster: whoever writes it looks for itself.
-            Self::Copy => true,
+            Self::Copy | Self::Folder => true,
             // A database holds zeros near its begin, and no text does.
             Self::Log => !head.contains(&0),
         }
@@ -87,6 +89,7 @@ impl Kind {
             Self::Index => "index of onboard split",
             Self::Copy => "copy that --fix marked",
             Self::Log => "text",
+            Self::Folder => "empty folder",
         }
     }
 }
@@ -187,7 +190,7 @@ impl Files {
         let mut before: Vec<(&String, Identity)> = Vec::new();
         for (what, path, kind) in &self.outputs {
             let (output, path) = (what.clone(), path.clone());
-            if path.is_dir() {
+            if path.is_dir() && *kind != Kind::Folder {
                 return Err(Clash::Directory { output, path });
             }
             let Some(identity) = Identity::of(&path) else { continue };

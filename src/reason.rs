@@ -91,6 +91,14 @@ pub enum Reason {
         /// What to do about it.
         next: Option<Advice>,
     },
+    /// The mail server refused it.
+    MailRefused(String),
+    /// The mail server would not take it yet, after all tries.
+    MailLater(String),
+    /// It may have gone by the mail server, in this run; why nobody knows.
+    MailMayHaveBeenSent(String),
+    /// No mail can be made for this person.
+    NotMade(String),
     /// It certainly did not leave.
     NotSent(String),
     /// A dry run sends nothing.
@@ -162,6 +170,14 @@ pub enum Stop {
     Storage,
     /// So many in a row may have been sent.
     InDoubt(Mail),
+    /// The mail server refuses the sender, or everybody.
+    MailRefuses(String),
+    /// The mail server does not let its user log in.
+    MailLogin(String),
+    /// The mail server cannot be reached.
+    MailUnreachable(String),
+    /// The mail server takes nothing now.
+    MailBusy(String),
 }
 
 impl Reason {
@@ -196,6 +212,10 @@ impl Reason {
                 Some(Advice::LookAtKey) => Code::KeyText,
                 Some(Advice::Pay) => Code::PortalUnpaid,
             },
+            Self::MailRefused(_) => Code::MailRefused,
+            Self::MailLater(_) => Code::MailLater,
+            Self::MailMayHaveBeenSent(_) => Code::SentUnknown,
+            Self::NotMade(_) => Code::MailUnmade,
             Self::NotSent(_) => Code::NotSent,
             Self::WouldBeSent => Code::DryRun,
             Self::RunEnded(stop) => stop.code(),
@@ -252,11 +272,15 @@ impl Stop {
             Self::Time => Code::LimitTime,
             Self::Storage => Code::LedgerUnwritten,
             Self::InDoubt(_) => Code::InDoubt,
+            Self::MailRefuses(_) => Code::MailRefuses,
+            Self::MailLogin(_) => Code::MailLogin,
+            Self::MailUnreachable(_) => Code::MailUnreachable,
+            Self::MailBusy(_) => Code::MailBusy,
         }
     }
 }
 
-fn may_have_been_sent(f: &mut fmt::Formatter<'_>, mail: Mail, why: &str) -> fmt::Result {
+fn may_have_been_sent(f: &mut fmt::Formatter<'_>, mail: Mail, why: &str, log: &str) -> fmt::Result {
     let what = match mail {
         Mail::Congratulation => "it may have been sent",
         Mail::Invitation => "the invitation may have been sent",
@@ -264,7 +288,7 @@ fn may_have_been_sent(f: &mut fmt::Formatter<'_>, mail: Mail, why: &str) -> fmt:
     let colon = if why.is_empty() { "" } else { ": " };
     write!(
         f,
-        "{what}{colon}{why}; ask the user or look at the portal's mail log, then `onboard settle`, or run again with \
+        "{what}{colon}{why}; ask the user or look at {log}, then `onboard settle`, or run again with \
          --retry-unknown"
     )
 }
@@ -280,9 +304,9 @@ impl fmt::Display for Reason {
             Self::AcceptedBefore { mail: Mail::Invitation, at, run } => {
                 write!(f, "invited {} by run {run}", moment(*at))
             }
-            Self::MayHaveBeenSent { mail, why } => may_have_been_sent(f, *mail, why),
+            Self::MayHaveBeenSent { mail, why } => may_have_been_sent(f, *mail, why, "the portal's mail log"),
             Self::MayHaveBeenSentBefore { mail, why, at, run } => {
-                may_have_been_sent(f, *mail, "")?;
+                may_have_been_sent(f, *mail, "", "the log of what sent it")?;
                 write!(f, " (run {run}, {}: {why})", moment(*at))
             }
             Self::UnknownUser => f.write_str("the portal does not know this user (or the account was removed)"),
@@ -322,6 +346,14 @@ impl fmt::Display for Reason {
                     Some(Advice::Pay) => f.write_str("; the portal's plan is unpaid or its licence lapsed"),
                 }
             }
+            Self::MailRefused(said) => f.write_str(said),
+            Self::MailLater(said) => write!(f, "{said}; it was tried as often as it may be (--retries)"),
+            Self::MailMayHaveBeenSent(why) => write!(
+                f,
+                "it may have been sent: {why}; ask the user or look at the mail server's log, then `onboard settle`, or run \
+                 again with --retry-unknown"
+            ),
+            Self::NotMade(why) => write!(f, "no mail can be made for this person: {why}"),
             Self::NotSent(why) => f.write_str(why),
             Self::WouldBeSent => f.write_str("would be sent"),
             Self::RunEnded(end) => end.fmt(f),
@@ -357,6 +389,10 @@ impl fmt::Display for Stop {
             Self::InDoubt(mail) => {
                 write!(f, "the run stopped since nobody can say what became of the last {}s", mail.noun())
             }
+            Self::MailRefuses(said) => write!(f, "the mail server takes nothing from this sender: {said}"),
+            Self::MailLogin(said) => write!(f, "the mail server does not let its user log in: {said}"),
+            Self::MailUnreachable(why) => write!(f, "the mail server cannot be reached: {why}"),
+            Self::MailBusy(said) => write!(f, "the mail server takes nothing now: {said}"),
         }
     }
 }
@@ -467,6 +503,10 @@ mod tests {
             Stop::Time,
             Stop::Storage,
             Stop::InDoubt(mail),
+            Stop::MailRefuses(text()),
+            Stop::MailLogin(text()),
+            Stop::MailUnreachable(text()),
+            Stop::MailBusy(text()),
         ];
         let reasons = [
             Reason::UserStandsInRow(1),
@@ -487,6 +527,10 @@ mod tests {
             Reason::OddStatus,
             Reason::HasOtherRole { is: EmployeeType::User, wanted: EmployeeType::Guest },
             Reason::GuestsAreNotInvited,
+            Reason::MailRefused(text()),
+            Reason::MailLater(text()),
+            Reason::MailMayHaveBeenSent(text()),
+            Reason::NotMade(text()),
             Reason::NotSent(text()),
             Reason::WouldBeSent,
             refused(None),

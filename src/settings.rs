@@ -6,13 +6,14 @@ use std::{
 };
 
 use crate::{
-    attempt::Mail,
+    attempt::{Carrier, Mail},
     environment::Environment,
     file::Target,
     origin::{Origin, PortalAddress, ProxyAddress},
     outcome::Outcome,
-    pace::Limits,
+    pace::{Limits, Rate},
     roster::{Reading, Source},
+    smtp::{PasswordSource, Server},
 };
 
 /// Everything that a run is told.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub portal: PortalSettings,
     /// What is sent, in detail, and to how many.
     pub sending: Sending,
+    /// The message of one's own that is sent instead of the portal's, where there is one.
+    pub own: Option<OwnMessage>,
     /// The portal's limits.
     pub limits: Limits,
     /// Writes in any 24 hours.
@@ -48,6 +51,13 @@ pub struct Settings {
     pub sinks: Sinks,
     /// The command that goes on with what this run leaves.
     pub go_on: Option<String>,
+}
+
+impl Settings {
+    /// Who carries the messages.
+    pub const fn carrier(&self) -> Carrier {
+        if self.own.is_some() { Carrier::MailServer } else { Carrier::Portal }
+    }
 }
 
 /// The portal, and how to get there.
@@ -97,6 +107,25 @@ pub struct Sending {
     pub yes: bool,
     /// The plan that is carried out, where one was made and approved before.
     pub plan: Option<PathBuf>,
+}
+
+/// A message of one's own, by one's own mail server.
+#[derive(Debug, Clone)]
+pub struct OwnMessage {
+    /// Its files, one for each language.
+    pub files: Vec<PathBuf>,
+    /// The mail server; the sandbox's, or none where nothing is sent.
+    pub server: Option<Server>,
+    /// Whether a person typed it, as opposed to what stands in the environment or a file.
+    pub server_typed: bool,
+    /// Where its user's password comes from.
+    pub password: PasswordSource,
+    /// So many mails in so long, each of them.
+    pub rates: Vec<Rate>,
+    /// Connections at once, at the most.
+    pub connections: u32,
+    /// An option that was typed beside it, and has no business there.
+    pub beside: Option<&'static str>,
 }
 
 /// What is sent again.
@@ -192,6 +221,8 @@ pub struct Sinks {
     pub events: Option<PathBuf>,
     /// JUnit XML.
     pub junit: Option<PathBuf>,
+    /// The folder for the mails that a dry run would send.
+    pub preview: Option<PathBuf>,
     /// What GitHub Actions asks for, where it runs this.
     pub github: Option<GitHub>,
 }

@@ -50,9 +50,10 @@ use onboard::{
     roster::{Row, RowState},
     run::{
         Observer,
-        drive::{Addressed, Clock, Drive, Record, Wire},
+        drive::{Addressed, Clock, Drive, Ready, Record, Wire},
     },
     signals::Signal,
+    smtp,
     user::{EmployeeType, UserId},
     workflow::{Job, Letter, Policy, Stamp},
 };
@@ -641,6 +642,7 @@ fn person(user: UserId) -> Person {
         tenant: None,
         name: String::new(),
         role: EmployeeType::User,
+        culture: String::new(),
         registered: String::new(),
     }
 }
@@ -670,13 +672,24 @@ impl Wire for Process<'_> {
         unreachable!("nothing is signed here")
     }
 
-    fn address(&self, _: &Letter, users: &[Option<UserId>], _: Option<i64>, _: Stamp) -> Addressed {
+    fn address(
+        &self,
+        _: &Letter,
+        users: &[Option<UserId>],
+        _: Option<i64>,
+        _: Option<AttemptId>,
+        _: Stamp,
+    ) -> Addressed {
         Addressed::Congratulation { user: users[0].expect("a user"), key: String::new(), own: false }
     }
 
     async fn send(&self, addressed: Addressed) -> Result<(), Fault> {
         let Addressed::Congratulation { user, .. } = addressed else { panic!("another mail") };
         self.ask(About::Write(user)).await.map(drop)
+    }
+
+    async fn deliver(&self, _: Ready) -> Result<(), smtp::Fault> {
+        unreachable!("no mail server here")
     }
 }
 
@@ -770,6 +783,7 @@ async fn live(process: &Process<'_>) -> bool {
         daily_left: 10_000,
         wait: None,
         refresh: false,
+        by_mail: None,
         needs_tenant: false,
         seed,
     };
@@ -783,6 +797,7 @@ async fn live(process: &Process<'_>) -> bool {
     let drive = Drive {
         job: &mut job,
         pace: &mut pace,
+        mails: None,
         wire: process,
         record: process,
         clock: process,

@@ -4,7 +4,8 @@
 //!
 //! In a simulated day anything goes wrong: answers are lost before and after their effect, requests arrive after their
 //! sender gave up or died, limiters refuse, the portal is gone for a while, somebody else uses the window; the process is
-//! killed, and the clock set, between any two events. Whatever happens, the invariants at the end of `live` hold.
+//! killed, and the clock set, between any two events. In some worlds a mail server carries the messages, in others now the
+//! one and now the other. Whatever happens, the invariants at the end of `live` hold.
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
@@ -17,7 +18,7 @@
 use std::{
     cell::RefCell,
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque},
     pin::pin,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -29,16 +30,18 @@ use onboard::{
     attempt::{Ending, Held, LetGo, Mail},
     audience::{Audience, Standing},
     ledger::{AttemptId, Intended, Intent, LedgerError},
+    letter,
     outcome::Outcome,
-    pace::{Limiter, Limits, Moment, Pace, Rate, RecentUse, Refusal},
+    pace::{Limiter, Limits, Mails, Moment, Pace, Rate, RecentUse, Refusal},
     plan::Plan,
-    portal::{ErrorBody, Fault, LinkAnswer, Loss, Page, Person, PersonStatus},
+    portal::{Effect, ErrorBody, Fault, LinkAnswer, Loss, Page, Person, PersonStatus},
     roster::{Row, RowState},
     run::{
         Observer,
-        drive::{Addressed, Clock, Drive, Record, Wire},
+        drive::{Addressed, Clock, Drive, Ready, Record, Wire},
     },
     signals::Signal,
+    smtp::{self, Break, Reply, Step},
     user::{EmployeeType, UserId},
     workflow::{Closed, Job, Letter, Policy, Stamp},
 };
@@ -97,6 +100,16 @@ enum Event {
         upto: u64,
         done: oneshot::Sender<()>,
     },
+    /// The end of a mail reaches the mail server, or never does.
+    MailArrival {
+        mail: u64,
+        user: UserId,
+        fate: Fate,
+    },
+    /// What became of a mail reaches whoever waits.
+    MailLanding {
+        mail: u64,
+    },
     /// Endings are on disk, or not: the process may die before.
     Concluded {
         life: u32,
@@ -111,6 +124,21 @@ enum About {
     Page(u64),
     Account(UserId),
     Write(UserId),
+}
+
+/// What becomes of a mail that leaves.
+#[derive(Debug, Clone)]
+struct Fate {
+    /// Whether the server keeps it.
+    kept: bool,
+    answer: Result<(), smtp::Fault>,
+}
+
+/// A mail of a process, which waits for its answer.
+struct Delivery {
+    answer: oneshot::Sender<Result<(), smtp::Fault>>,
+    user: UserId,
+    result: Option<Result<(), smtp::Fault>>,
 }
 
 /// What a portal answers.
@@ -145,6 +173,14 @@ struct World {
     ledger: HashMap<UserId, Entry>,
     attempts: HashMap<i64, UserId>,
     flights: HashMap<u64, Flight>,
+    deliveries: HashMap<u64, Delivery>,
+    /// Whether a mail server carries the messages of this life.
+    by_mail: bool,
+    /// The mail server's limit, and when mails left that it may have taken.
+    mail_rate: Rate,
+    mails_left: VecDeque<Duration>,
+    /// Whose mail's end had left, without an answer that anybody could read.
+    in_doubt: BTreeSet<UserId>,
     life: u32,
     /// When this life began.
     born: Duration,
@@ -193,6 +229,11 @@ impl World {
             ledger: HashMap::new(),
             attempts: HashMap::new(),
             flights: HashMap::new(),
+            deliveries: HashMap::new(),
+            by_mail: false,
+            mail_rate: Rate { requests: random.random_range(1..40), window: ms(random.random_range(500..60_000)) },
+            mails_left: VecDeque::new(),
+            in_doubt: BTreeSet::new(),
             life: 0,
             born: Duration::ZERO,
             left: 0,
@@ -266,6 +307,7 @@ impl World {
             tenant: None,
             name: String::new(),
             role: EmployeeType::User,
+            culture: String::new(),
             registered: String::new(),
         }
     }
@@ -338,6 +380,61 @@ impl World {
         answered
     }
 
+    /// What becomes of a mail that is handed to a mail server that listens.
+    fn fate(&mut self) -> Fate {
+        if !self.chance(self.weather.faults) {
+            return Fate { kept: true, answer: Ok(()) };
+        }
+        let said = |step, code| smtp::Fault::of_reply(step, &Reply { code, lines: vec![String::new()] });
+        let (kept, fault) = match self.random.random_range(0..12) {
+            0 => (false, smtp::Fault::of_break(Step::Text, &Break::Closed)),
+            1 => (false, smtp::Fault::of_break(Step::Recipient, &Break::TimedOut)),
+            2 => (false, said(Step::Greeting, 421)),
+            3 => (false, said(Step::Recipient, 450)),
+            4 => (false, said(Step::Recipient, 550)),
+            5 => (false, said(Step::Dot, 554)),
+            6 => (false, said(Step::Dot, 451)),
+            7 => (false, said(Step::Sender, 550)),
+            8 => (false, smtp::Fault::of_break(Step::Dot, &Break::Closed)),
+            9 => (true, smtp::Fault::of_break(Step::Dot, &Break::Closed)),
+            10 => (true, said(Step::Dot, 199)),
+            _ => (false, said(Step::Dot, 199)),
+        };
+        Fate { kept, answer: Err(fault) }
+    }
+
+    /// A mail leaves.
+    fn deliver(&mut self, user: UserId) -> oneshot::Receiver<Result<(), smtp::Fault>> {
+        let seed = self.seed;
+        assert_eq!(self.ledger.get(&user), Some(&Entry::Intent), "seed {seed}: it leaves without its intent");
+        self.next += 1;
+        let mail = self.next;
+        let (answer, answered) = oneshot::channel();
+        let is_gone = self.weather.gone.is_some_and(|(from, to)| (from..to).contains(&self.now));
+        let fate = if is_gone {
+            let why = "Connection refused".to_owned();
+            Fate { kept: false, answer: Err(smtp::Fault::NotSent { why, for_good: false }) }
+        } else {
+            self.fate()
+        };
+        if !matches!(fate.answer, Err(smtp::Fault::NotSent { .. })) {
+            let window = self.mail_rate.window;
+            while self.mails_left.front().is_some_and(|left| *left + window.max(TIMEOUT * 2) < self.now) {
+                self.mails_left.pop_front();
+            }
+            self.mails_left.push_back(self.now);
+            let lately = self.mails_left.iter().filter(|left| **left + window > self.now).count();
+            assert!(lately <= self.mail_rate.requests as usize, "seed {seed}: {lately} mails in one window");
+        }
+        self.deliveries.insert(mail, Delivery { answer, user, result: None });
+        // One in fifty takes longer than anybody waits, and arrives all the same.
+        let slow = if self.chance(20.min(self.weather.faults)) { TIMEOUT } else { Duration::ZERO };
+        let arrives = self.now + self.delay() + slow;
+        self.at(arrives, Event::MailArrival { mail, user, fate });
+        self.at(self.now + TIMEOUT, Event::MailLanding { mail });
+        answered
+    }
+
     fn happen(&mut self, event: Event, at: Duration) {
         self.now = self.now.max(at);
         match event {
@@ -363,6 +460,26 @@ impl World {
                     self.own_refusals += u32::from(refusal.limiter == Limiter::Window && !flight.answer.is_canceled());
                 }
                 drop(flight.answer.send(result));
+            }
+            Event::MailArrival { mail, user, fate } => {
+                if fate.kept {
+                    assert!(self.ledger.contains_key(&user), "seed {}: a mail without a durable intent", self.seed);
+                    *self.messages.entry(user).or_default() += 1;
+                }
+                let back = self.now + self.delay();
+                if let Some(delivery) = self.deliveries.get_mut(&mail) {
+                    delivery.result = Some(fate.answer);
+                    self.at(back, Event::MailLanding { mail });
+                }
+            }
+            Event::MailLanding { mail } => {
+                let Some(delivery) = self.deliveries.remove(&mail) else { return };
+                let late = || Err(smtp::Fault::of_break(Step::Dot, &Break::TimedOut));
+                let result = delivery.result.unwrap_or_else(late);
+                if result.as_ref().is_err_and(|fault| fault.effect() == Effect::Unknown) {
+                    self.in_doubt.insert(delivery.user);
+                }
+                drop(delivery.answer.send(result));
             }
             Event::Recorded { life, intents, done } if life == self.life => {
                 let intended = intents.iter().map(|intent| self.record(intent)).collect();
@@ -428,6 +545,14 @@ impl World {
                 continue;
             }
             assert!(had == 0 || *active, "seed {seed}: somebody who is not active got a message");
+            // Where mails alone were sent it is exactly known of which nobody knows.
+            let in_doubt = self.in_doubt.contains(user);
+            assert!(
+                carriers(seed) != Carriers::MailServer || in_doubt == (end.outcome == Outcome::Unknown),
+                "seed {seed}: in doubt {in_doubt}, told as {} ({})",
+                end.outcome,
+                end.detail
+            );
             match end.outcome {
                 Outcome::Sent | Outcome::AlreadySent => assert_eq!(had, 1, "seed {seed}: told as sent"),
                 Outcome::Unknown => assert!(had <= 1, "seed {seed}: two messages"),
@@ -489,14 +614,32 @@ impl Wire for Outside<'_> {
         unreachable!("nothing is signed here")
     }
 
-    fn address(&self, letter: &Letter, users: &[Option<UserId>], _: Option<i64>, _: Stamp) -> Addressed {
+    fn address(
+        &self,
+        letter: &Letter,
+        users: &[Option<UserId>],
+        _: Option<i64>,
+        _: Option<AttemptId>,
+        _: Stamp,
+    ) -> Addressed {
         assert_eq!((letter.rows.len(), users.len()), (1, 1));
+        if self.world.borrow().by_mail {
+            let address = |text: &str| text.parse().expect("an address");
+            let envelope = smtp::Envelope { from: address("it@a.example"), to: address("ann@a.example") };
+            return Addressed::Mail(Ready { envelope, bytes: users[0].expect("a user").as_bytes().to_vec() });
+        }
         Addressed::Congratulation { user: users[0].expect("a user"), key: String::new(), own: false }
     }
 
     async fn send(&self, addressed: Addressed) -> Result<(), Fault> {
         let Addressed::Congratulation { user, .. } = addressed else { panic!("another mail") };
         self.ask(About::Write(user)).await.map(drop)
+    }
+
+    async fn deliver(&self, mail: Ready) -> Result<(), smtp::Fault> {
+        let user = UserId::from_bytes(mail.bytes.try_into().expect("a user's id"));
+        let answered = self.world.borrow_mut().deliver(user);
+        answered.await.unwrap_or_else(|_dead| Err(smtp::Fault::of_break(Step::Dot, &Break::Closed)))
     }
 }
 
@@ -552,6 +695,23 @@ impl Clock for Outside<'_> {
     }
 }
 
+/// What carries the messages of a world.
+#[derive(Debug, PartialEq, Eq)]
+enum Carriers {
+    Portal,
+    MailServer,
+    /// In each life another.
+    Both,
+}
+
+fn carriers(seed: u64) -> Carriers {
+    match seed % 4 {
+        0 | 1 => Carriers::Portal,
+        2 => Carriers::MailServer,
+        _ => Carriers::Both,
+    }
+}
+
 /// Nobody watches.
 struct Nobody;
 
@@ -564,13 +724,22 @@ impl Audience for Nobody {
 /// One life of the process: from its start to its end, or to a kill. `true` where it ended.
 fn live(world: &RefCell<World>, rows: &[Row], last: bool) -> bool {
     let outside = Outside { world, rows };
-    let (plan, policy, limits, recent, seed, stamp) = {
+    let (plan, policy, limits, recent, mut mails, seed, stamp) = {
         let mut world = world.borrow_mut();
         world.life += 1;
         (world.born, world.left, world.reserved, world.wake) = (world.now, 0, 0, None);
         // Whoever waited died; what is under way stays under way.
         world.flights.clear();
+        world.deliveries.clear();
+        world.by_mail = match carriers(world.seed) {
+            Carriers::Portal => false,
+            Carriers::MailServer => true,
+            Carriers::Both => world.random.random_range(0..2) == 0,
+        };
         // Recovery: an intent without outcome may have been sent.
+        let open: Vec<UserId> =
+            world.ledger.iter().filter(|(_, entry)| **entry == Entry::Intent).map(|(user, _)| *user).collect();
+        world.in_doubt.extend(open);
         world.ledger.values_mut().filter(|entry| **entry == Entry::Intent).for_each(|entry| *entry = Entry::Unknown);
         world.attempts.clear();
         let plan = Plan::decide(
@@ -600,6 +769,11 @@ fn live(world: &RefCell<World>, rows: &[Row], last: bool) -> bool {
             wait: None,
             ends_at: None,
             refresh: world.seed.is_multiple_of(7),
+            by_mail: world.by_mail.then_some(letter::Needs {
+                culture: world.seed.is_multiple_of(6),
+                invite_link: world.seed.is_multiple_of(10),
+                portal_name: false,
+            }),
             needs_tenant: false,
             seed: world.seed + u64::from(world.life),
         };
@@ -609,6 +783,12 @@ fn live(world: &RefCell<World>, rows: &[Row], last: bool) -> bool {
             .iter()
             .map(|left| RecentUse { age: (world.now - *left).saturating_sub(TIMEOUT + ms(1600)), count: 1 })
             .collect();
+        let used: Vec<RecentUse> = world
+            .mails_left
+            .iter()
+            .map(|left| RecentUse { age: (world.now - *left).saturating_sub(TIMEOUT + ms(1600)), count: 1 })
+            .collect();
+        let mails = world.by_mail.then(|| Mails::new(&[world.mail_rate], &used, 4));
         let limits = Limits {
             rate: Rate { requests: u32::try_from(world.limit).expect("small"), window: world.window },
             max_reads: 50,
@@ -616,7 +796,7 @@ fn live(world: &RefCell<World>, rows: &[Row], last: bool) -> bool {
             hold_off: ms(12),
             spike: None,
         };
-        (plan, policy, limits, recent, world.seed, world.stamp())
+        (plan, policy, limits, recent, mails, world.seed, world.stamp())
     };
     let mut job = Job::new(rows, plan, policy, stamp);
     let mut pace = Pace::new(limits, &recent, seed);
@@ -626,6 +806,7 @@ fn live(world: &RefCell<World>, rows: &[Row], last: bool) -> bool {
     let drive = Drive {
         job: &mut job,
         pace: &mut pace,
+        mails: mails.as_mut(),
         wire: &outside,
         record: &outside,
         clock: &outside,
@@ -641,7 +822,7 @@ fn live(world: &RefCell<World>, rows: &[Row], last: bool) -> bool {
     // What the last group holds is written before the file is closed.
     settle(world);
     world.borrow().judge(&job, rows, last);
-    job.halted().is_none() && !matches!(job.closed(), Some(Closed::PortalsDaily(_)))
+    job.halted().is_none() && !matches!(job.closed(), Some(Closed::PortalsDaily(_) | Closed::MailServer(_)))
 }
 
 /// Turns the world until the loop has come to its end; `false` where it was killed.

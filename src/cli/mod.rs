@@ -43,8 +43,8 @@ Exit status: the first that applies
   5         storage failed, or the ledger is out of reach or held by another run for longer than
             --lock-timeout: nothing was sent whose intent is not on record; another try may work
   130, 143  stopped by Ctrl-C, by SIGTERM, after letting requests in flight finish
-  3         the portal could not be used: unreachable, key refused, suspended, or it refused
-            the first congratulations all alike
+  3         the portal or the mail server could not be used: unreachable, key or login refused,
+            suspended, or it refused the first messages all alike
   4         stopped early at the daily write limit, --limit or --max-duration; run again to go on
   1         finished; some row has an outcome in --fail-on
   0         finished, none has";
@@ -467,6 +467,21 @@ pub struct NotifyArgs {
     pub notify: Vec<Target>,
 }
 
+/// A message of one's own.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Mail")]
+pub struct MessageArgs {
+    /// Send this message, by your own mail server, instead of the portal's congratulation (repeatable, for languages)
+    ///
+    /// A text with a mail's headers (Subject, From, Reply-To, Language), a blank line, and Markdown. {{ name }}, {{ email }},
+    /// {{ portal }}, {{ invite_link }}, {{ employee_type }} and the roster's columns are filled in
+    #[arg(long, value_name = "FILE")]
+    pub message: Vec<PathBuf>,
+    /// Mails in any window of UNIT (repeatable): 30/min, 2000/24h
+    #[arg(long, value_name = "N/UNIT", default_value = "30/min")]
+    pub smtp_rate: Vec<Rate>,
+}
+
 /// The limits of the portal.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
@@ -546,6 +561,12 @@ pub struct RunArgs {
     /// What is sent.
     #[command(flatten)]
     pub congratulation: CongratulationArgs,
+    /// The message that is sent instead.
+    #[command(flatten)]
+    pub message: MessageArgs,
+    /// With --dry-run and --message: write each mail that would be sent into this folder, which is new or empty (.eml)
+    #[arg(long, value_name = "DIR", help_heading = "Mail")]
+    pub preview: Option<PathBuf>,
     /// The portal's limits.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -573,7 +594,7 @@ pub struct RunArgs {
     /// Who is told.
     #[command(flatten)]
     pub notices: NotifyArgs,
-    /// The mail server of notices.
+    /// The mail server of messages and notices.
     #[command(flatten)]
     pub smtp: SmtpArgs,
 }
@@ -715,6 +736,12 @@ pub struct PlanArgs {
     /// What would be sent.
     #[command(flatten)]
     pub congratulation: CongratulationArgs,
+    /// The message that would be sent instead.
+    #[command(flatten)]
+    pub message: MessageArgs,
+    /// The mail server that it would go by.
+    #[command(flatten)]
+    pub smtp: SmtpArgs,
     /// The portal's limits.
     #[command(flatten)]
     pub limits: LimitArgs,

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Command, CongratulationArgs, FailArgs, InviteArgs, LedgerArgs, LimitArgs, Parsed, PlanArgs, PortalArgs, Provenance,
-    ReportArgs, RetryArgs, SelectionArgs, Setting,
+    Command, CongratulationArgs, FailArgs, InviteArgs, LedgerArgs, LimitArgs, MessageArgs, Parsed, PlanArgs,
+    PortalArgs, Provenance, ReportArgs, RetryArgs, SelectionArgs, Setting, SmtpArgs,
 };
 use crate::{
     attempt::Mail,
@@ -20,11 +20,15 @@ use crate::{
     roster::{Reading, Source},
     secret::masked_value,
     settings::{
-        Again, End, FailOn, GitHub, KeySource, LedgerSettings, PortalSettings, Selection, Sending, Settings, Sinks,
-        Trouble,
+        Again, End, FailOn, GitHub, KeySource, LedgerSettings, OwnMessage, PortalSettings, Selection, Sending,
+        Settings, Sinks, Trouble,
     },
+    smtp::Server,
     terminal::ProgressKind,
 };
+
+/// Mail servers mind many connections from one machine.
+const MAIL_CONNECTIONS: u32 = 4;
 
 impl Parsed {
     /// The settings of a run, and how its progress is shown, where the command is one.
@@ -43,8 +47,9 @@ impl Parsed {
                         poll: args.waiting.poll.0,
                         ..args.retries.settings()
                     },
+                    own: self.own(&args.message, &args.smtp, &args.limits),
                     selection: selection(Some(&args.selection), Some(&args.failing)),
-                    sinks: Sinks { no_links: args.no_links, ..args.reports.settings() },
+                    sinks: Sinks { no_links: args.no_links, preview: args.preview.clone(), ..args.reports.settings() },
                     sending: Sending { plan: args.plan.clone(), ..base.sending },
                     ..base
                 };
@@ -60,7 +65,26 @@ impl Parsed {
     pub fn planned(&self, args: &PlanArgs, roster: &Source) -> Settings {
         let ledger = args.ledger.settings(&self.settings);
         let base = args.congratulation.settings(roster, &args.portal, &args.limits, ledger);
-        Settings { reading: args.reading.reading(), selection: selection(Some(&args.selection), None), ..base }
+        let own = self.own(&args.message, &args.smtp, &args.limits);
+        Settings { reading: args.reading.reading(), own, selection: selection(Some(&args.selection), None), ..base }
+    }
+
+    /// The message of one's own, where there is one.
+    fn own(&self, args: &MessageArgs, smtp: &SmtpArgs, limits: &LimitArgs) -> Option<OwnMessage> {
+        let typed = |name: &str| {
+            self.settings.iter().any(|other| other.name == name && other.source == Provenance::CommandLine)
+        };
+        (!args.message.is_empty()).then(|| OwnMessage {
+            files: args.message.clone(),
+            server: smtp.smtp.clone(),
+            server_typed: typed("smtp"),
+            password: smtp.password(),
+            rates: args.smtp_rate.clone(),
+            connections: limits.max_writes.min(MAIL_CONNECTIONS),
+            beside: [("key", "--key"), ("sign-with", "--sign-with")]
+                .into_iter()
+                .find_map(|(name, option)| typed(name).then_some(option)),
+        })
     }
 
     /// Who is told at the end of a run.
@@ -96,9 +120,18 @@ impl Parsed {
             Some(_) => &[],
             None => &["--resend", "--retry-unknown"],
         };
+        // Only a dry run needs no mail server, and nobody but the user knows which one it is to be.
+        if settings.dry_run && settings.own.as_ref().is_some_and(|own| own.server.is_none()) {
+            return None;
+        }
         let words = self.words.iter().skip(1).map(|word| word.to_string_lossy());
+        // Only a dry run shows mails.
+        let mut is_preview = false;
         let words: Vec<String> = words
-            .filter(|word| !again.contains(&&**word))
+            .filter(|word| {
+                let is_folder = std::mem::replace(&mut is_preview, word == "--preview");
+                !is_folder && !is_preview && !word.starts_with("--preview=") && !again.contains(&&**word)
+            })
             // What was typed by mistake is not shown either.
             .map(|word| shell_word(&told_back(&word)))
             .collect();
@@ -108,8 +141,11 @@ impl Parsed {
 
 /// A word that was typed, without its secrets; a ledger's place by its name.
 fn told_back(word: &str) -> String {
-    // Whom a notice goes to was typed, and is no secret; a webhook's address was refused.
-    if word.strip_prefix("--notify=").unwrap_or(word).parse::<Target>().is_ok() {
+    // Whom a notice goes to was typed, and is no secret; a webhook's address was refused. So was the address of a mail
+    // server that holds a password.
+    if word.strip_prefix("--notify=").unwrap_or(word).parse::<Target>().is_ok()
+        || word.strip_prefix("--smtp=").unwrap_or(word).parse::<Server>().is_ok()
+    {
         return word.to_owned();
     }
     let (option, value) = match word.strip_prefix("--ledger=") {
@@ -140,6 +176,7 @@ fn base(mail: Mail, source: &Source, portal: &PortalArgs, limits: &LimitArgs, le
             yes: false,
             plan: None,
         },
+        own: None,
         limits: limits.limits(),
         daily_writes: limits.daily_writes,
         trouble: Trouble {
@@ -232,6 +269,7 @@ impl ReportArgs {
     fn settings(&self) -> Sinks {
         Sinks {
             no_links: false,
+            preview: None,
             report: self.report.clone(),
             summary_json: self.summary_json.as_ref().map(|target| target.0.clone()),
             events: self.events.clone(),
@@ -364,6 +402,13 @@ mod tests {
         let expected = "onboard run 'my users.csv' --sign-with mk --rate 150/6s --yes -o x.csv";
         assert_eq!(go_on.as_deref(), Some(expected));
         assert_eq!(settings(&["onboard", "run", "-"]).go_on, None, "nobody can paste what came through a pipe");
+        let own = ["--message", "m.md", "--dry-run", "--preview", "mails"];
+        let run = ["onboard", "run", "users.csv"];
+        assert_eq!(settings(&[&run[..], &own].concat()).go_on, None, "a run needs a mail server");
+        let server = ["--smtp", "smtps://it@mail.example.com"];
+        let go_on = settings(&[&run[..], &own, &server].concat()).go_on;
+        let expected = "onboard run users.csv --message m.md --smtp smtps://it@mail.example.com";
+        assert_eq!(go_on.as_deref(), Some(expected));
         let dry = settings(&["onboard", "run", "users.csv", "--dry-run", "--retry-unknown", "--limit", "5"]).go_on;
         assert_eq!(dry.as_deref(), Some("onboard run users.csv --retry-unknown --limit 5"), "nothing was sent as yet");
     }

@@ -31,7 +31,7 @@ const DEFAULT_FILE: &str = "onboard.toml";
 const MOST_READ: u64 = 1 << 20;
 /// Options that make no sense in a file: they are about one run, or are secrets' whereabouts on a command line.
 /// `--type` of `export` picks users, and that of a roster says what all of them become: only the latter is a setting.
-const NOT_IN_FILE: [&str; 19] = [
+const NOT_IN_FILE: [&str; 20] = [
     "config",
     "profile",
     "help",
@@ -39,6 +39,7 @@ const NOT_IN_FILE: [&str; 19] = [
     "roster",
     "sandbox",
     "dry_run",
+    "preview",
     "resend",
     "retry_unknown",
     "yes",

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    cli::{Cli, Command, LedgerArgs, NotifyArgs, PortalArgs, ReportArgs, ResultsTarget, SmtpArgs},
+    cli::{Cli, Command, LedgerArgs, MessageArgs, NotifyArgs, PortalArgs, ReportArgs, ResultsTarget, SmtpArgs},
     file,
     files::{Files, Kind},
     notify::Target,
@@ -27,7 +27,8 @@ pub(super) fn of(cli: &Cli) -> Files {
             let files = files.reads("the machine key", args.congratulation.sign_with.as_deref());
             let files = with_notices(files, &args.notices, &args.smtp);
             let files = files.reads("the plan (--plan)", args.plan.as_deref());
-            let files = with_ledger(files, &args.ledger, args.portal.portal.as_ref());
+            let files = with_ledger(with_message(files, &args.message), &args.ledger, args.portal.portal.as_ref());
+            let files = files.writes("the mails (--preview)", args.preview.as_deref(), Kind::Folder);
             let results = results_of(args.output.as_ref(), &args.roster, args.dry_run);
             with_reports(files.writes("the results", results.as_deref(), Kind::Results), &args.reports)
         }
@@ -50,13 +51,13 @@ pub(super) fn of(cli: &Cli) -> Files {
         Command::Plan(args) => {
             let files = with_portal(files, &args.portal).reads("the roster", args.roster.as_ref().and_then(path_in));
             let files = files.reads("the machine key", args.congratulation.sign_with.as_deref());
+            let files = with_message(with_mail_server(files, &args.smtp), &args.message);
             let files = with_ledger(files, &args.ledger, args.portal.portal.as_ref());
             files.writes("the plan", args.plan_output.as_deref(), Kind::Plan)
         }
         Command::Doctor(args) => {
             let files = with_portal(files, &args.portal).reads("the machine key", args.sign_with.as_deref());
-            let files =
-                files.reads("the mail server's password", args.smtp.smtp_password_file.as_deref().map(Path::new));
+            let files = with_mail_server(files, &args.smtp);
             with_ledger_at(files, args.ledger.as_deref(), args.portal.portal.as_ref())
         }
         Command::History(args) => with_ledger_at(files, args.ledger.as_deref(), args.portal.as_ref()),
@@ -92,12 +93,19 @@ fn with_portal(files: Files, args: &PortalArgs) -> Files {
 }
 
 fn with_notices(files: Files, notices: &NotifyArgs, smtp: &SmtpArgs) -> Files {
-    let password = smtp.smtp_password_file.as_deref().map(Path::new);
-    let files = files.reads("the mail server's password", password);
+    let files = with_mail_server(files, smtp);
     notices.notify.iter().fold(files, |files, target| match target {
         Target::Chat(path) => files.reads("the webhook's address (--notify)", Some(path)),
         Target::Mail(_) => files,
     })
+}
+
+fn with_mail_server(files: Files, smtp: &SmtpArgs) -> Files {
+    files.reads("the mail server's password", smtp.smtp_password_file.as_deref().map(Path::new))
+}
+
+fn with_message(files: Files, args: &MessageArgs) -> Files {
+    args.message.iter().fold(files, |files, path| files.reads("the message", Some(path)))
 }
 
 fn with_ledger(files: Files, args: &LedgerArgs, portal: Option<&PortalAddress>) -> Files {

@@ -15,7 +15,7 @@ use crate::{
     cli::{HistoryArgs, HistoryFormat},
     display::{Grouped, Shown, Span, count, moment, shown_path},
     environment::Environment,
-    ledger::{AttemptRecord, Ledger, RunRecord, UserRecord, places},
+    ledger::{AttemptRecord, BY_MAIL, Ledger, RunRecord, UserRecord, places},
     origin::PortalAddress,
     place::{self, Asked, Place},
     user::{Email, UserId},
@@ -212,6 +212,7 @@ impl RunPage {
                 "decided" => "may have been sent, until a person decided",
                 "not_sent" => "certainly not sent",
                 "let_go" => "let go, to be sent again",
+                _ if run.command == BY_MAIL => "sent: the mail server accepted it",
                 _ => "sent: the portal accepted it",
             };
             let number = u64::try_from(of.len()).unwrap_or(u64::MAX);

@@ -15,6 +15,8 @@ use crate::{
     terminal::Screen,
 };
 
+/// So many digits of a text's digest tell it from others.
+const SHORT: usize = 12;
 /// `--exit-code`: something is due.
 const DUE: u8 = 10;
 
@@ -83,11 +85,20 @@ fn shown(file: &PlanFile) -> String {
         plan.account.as_deref().map_or_else(|| "any: no key was at hand".to_owned(), |it| Shown(it).to_string());
     let tenant = message.tenant.map(|tenant| format!(" for tenant {tenant}")).unwrap_or_default();
     let signed = if message.signed { format!(", its keys signed{tenant}") } else { String::new() };
+    let mail = match &message.text {
+        None => format!("the {}'s {}{signed}", Shown(&message.carrier), Shown(&message.mail)),
+        Some(text) => format!(
+            "a message of one's own by the {}, as the {}; its text is {}",
+            Shown(&message.carrier),
+            Shown(&message.mail),
+            Shown(text.get(..SHORT).unwrap_or(text))
+        ),
+    };
     let options = Some(plan.options.typed()).filter(|typed| !typed.is_empty());
     for (what, value) in [
         ("portal", Shown(&plan.portal).to_string()),
         ("account", account),
-        ("mail", format!("the {}'s {}{signed}", Shown(&message.carrier), Shown(&message.mail))),
+        ("mail", mail),
         ("roster", format!("{}, as it was then", Shown(&plan.roster.name))),
         ("options", options.unwrap_or_else(|| "none that changes whom it is for".to_owned())),
     ] {
@@ -133,14 +144,22 @@ fn text(foreseen: &Foreseen, args: &PlanArgs, roster: &Source) -> String {
         }
     }
     let requests = &plan.requests;
+    let how = match budget.by_mail {
+        Some(true) => "for the statuses: one by one, since the message has several languages",
+        Some(false) | None => "for the statuses: pages of 100, or one by one where that is fewer",
+    };
+    let what = match budget.by_mail {
+        Some(_) => "mails, which are no requests to the portal",
+        None => "congratulations",
+    };
     let _infallible = writeln!(text, "{} requests", between(requests.total));
     for (number, what) in [
         (
             between(Between { least: requests.links, most: requests.links }),
             "invitation links, one for each employee type",
         ),
-        (between(requests.statuses), "for the statuses: pages of 100, or one by one where that is fewer"),
-        (between(requests.messages), "congratulations"),
+        (between(requests.statuses), how),
+        (between(requests.messages), what),
     ] {
         let _infallible = writeln!(text, "  {number:>9}  {what}");
     }
@@ -151,7 +170,9 @@ fn text(foreseen: &Foreseen, args: &PlanArgs, roster: &Source) -> String {
     } else if plan.windows == 0 {
         format!("they fit into one window of {}", args.limits.rate)
     } else {
-        format!("at {} they take at least {}", args.limits.rate, Span(plan.duration()))
+        let rates: Vec<String> = args.message.smtp_rate.iter().map(ToString::to_string).collect();
+        let mails = budget.by_mail.map(|_| format!(", the mails at {},", rates.join(" and "))).unwrap_or_default();
+        format!("at {}{mails} they take at least {}", args.limits.rate, Span(plan.duration()))
     };
     let _infallible = writeln!(text, "{time}");
     if plan.calendar.len() > 1 || today == 0 && !plan.calendar.is_empty() {

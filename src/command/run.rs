@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use crate::{
     attempt::Mail,
-    display::{Grouped, Span, count, moment, wrapped},
+    display::{Grouped, Span, count, moment, shown_path, wrapped},
     exit::Exit,
     ledger::LedgerError,
     notify::{Notifier, Wanted},
@@ -162,14 +162,52 @@ fn from_to(opened: &Opened) -> String {
         [_, .., last] => last.from,
         _ if forecast.windows == 0 => {
             return format!(
-                "From {} on, within {} at the portal's limits",
+                "From {} on, within {} at the {}",
                 moment(from),
-                Span(opened.budget.rate.window)
+                Span(opened.budget.rate.window),
+                whose_limits(opened)
             );
         }
         _ => from.checked_add(forecast.duration()).unwrap_or(from),
     };
     format!("From {} to {} at the earliest", moment(from), moment(to))
+}
+
+const fn whose_limits(opened: &Opened) -> &'static str {
+    if opened.own.is_some() { "limits of portal and mail server" } else { "portal's limits" }
+}
+
+/// What is sent, and what carries it: `the portal's invitation`.
+fn what_is_sent(settings: &Settings) -> String {
+    match (settings.mail, &settings.own) {
+        (Mail::Congratulation, None) => "the portal's congratulation".to_owned(),
+        (Mail::Invitation, _) => "the portal's invitation".to_owned(),
+        (Mail::Congratulation, Some(own)) => {
+            let files: Vec<String> = own.files.iter().map(|path| shown_path(path)).collect();
+            let by = own.server.as_ref().map(|server| format!(", by the mail server {}", server.name()));
+            format!("your own ({}{})", files.join(", "), by.unwrap_or_default())
+        }
+    }
+}
+
+/// What is to be known of a message before the first one leaves.
+fn said_of_the_message(settings: &Settings, opened: &Opened) -> Option<&'static str> {
+    match &opened.own {
+        Some(own) if own.needs().invite_link => Some(
+            "The message holds the invitation link: whoever gets hold of one can join, also with it passed on. \
+             {{ portal }} in its place is for those who are there already.",
+        ),
+        Some(_) if !opened.ever_sent => Some(
+            "It cannot be taken back. To see it first: the same command with --dry-run --preview DIR, or a roster of one \
+             row, yourself.",
+        ),
+        None if !opened.ever_sent && settings.mail == Mail::Congratulation => Some(
+            "The message is the portal's own welcome mail for administrators, in the user's language, whoever gets it; on \
+             some portals it carries a link to change the password. Nothing else can be chosen, and it cannot be taken \
+             back. To see it first, congratulate yourself: a roster of one row, or --limit 1.",
+        ),
+        _ => None,
+    }
 }
 
 /// The plan in a few lines, and the question; none where nobody is due.
@@ -196,10 +234,7 @@ fn question(settings: &Settings, opened: &Opened) -> Option<Question> {
         Grouped(forecast.rows.already_sent),
         Grouped(forecast.rows.unknown)
     ));
-    let mail = match settings.mail {
-        Mail::Congratulation => "the portal's congratulation",
-        Mail::Invitation => "the portal's invitation",
-    };
+    let mail = what_is_sent(settings);
     let first = if messages < forecast.rows.due {
         format!("the first {} (--limit) of ", Grouped(messages))
     } else {
@@ -217,7 +252,7 @@ fn question(settings: &Settings, opened: &Opened) -> Option<Question> {
         lines.push(format!("The day's limit leaves {left} of these for today; the others are another day's."));
     }
     let takes = if forecast.windows > 0 {
-        format!(": it takes {} or longer at the portal's limits", Span(forecast.duration()))
+        format!(": it takes {} or longer at the {}", Span(forecast.duration()), whose_limits(opened))
     } else {
         String::new()
     };
@@ -225,16 +260,15 @@ fn question(settings: &Settings, opened: &Opened) -> Option<Question> {
     if settings.sending.again.sent {
         lines.push(match settings.mail {
             Mail::Congratulation => {
-                "--resend: people who were congratulated before get the same message a second time.".to_owned()
+                let what =
+                    if settings.own.is_some() { "this message besides" } else { "the same message a second time" };
+                format!("--resend: people who were congratulated before get {what}.")
             }
             Mail::Invitation => "--resend: people who were invited and have not joined are invited again.".to_owned(),
         });
     }
-    if !opened.ever_sent && settings.mail == Mail::Congratulation {
-        let mail = "The message is the portal's own welcome mail for administrators, in the user's language, whoever gets \
-                    it; on some portals it carries a link to change the password. Nothing else can be chosen, and it \
-                    cannot be taken back. To see it first, congratulate yourself: a roster of one row, or --limit 1.";
-        lines.push(format!("\n{}\n", wrapped(mail, usize::from(Screen::width()), "")));
+    if let Some(said) = said_of_the_message(settings, opened) {
+        lines.push(format!("\n{}\n", wrapped(said, usize::from(Screen::width()), "")));
     }
     let consent = Consent::to(messages, administrators);
     lines.push(consent.asked());

@@ -450,6 +450,9 @@ pub enum Intended {
 /// The command of a run that sends nothing: it is on record for the requests that it used, and counts as no run.
 pub const DRY_RUN: &str = "dry-run";
 
+/// The command of a run whose messages are one's own and go by a mail server: they are none of the portal's writes.
+pub const BY_MAIL: &str = "run --message";
+
 /// A run that begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunStart {
@@ -457,7 +460,7 @@ pub struct RunStart {
     pub id: uuid::Uuid,
     /// Tells accounts apart.
     pub account: [u8; 8],
-    /// `run`, `invite` or [`DRY_RUN`].
+    /// `run`, `invite`, [`BY_MAIL`] or [`DRY_RUN`].
     pub command: String,
     /// The roster's name.
     pub roster: String,

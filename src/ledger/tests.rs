@@ -68,11 +68,15 @@ fn has_sent(ledger: &Ledger) -> Result<bool, LedgerError> {
 }
 
 fn begin(ledger: &mut Ledger, now: Timestamp) {
+    begin_as(ledger, "run", now);
+}
+
+fn begin_as(ledger: &mut Ledger, command: &str, now: Timestamp) {
     when(ledger, now).recover().expect("recovered");
     let start = RunStart {
         id: uuid::Uuid::now_v7(),
         account: [7; 8],
-        command: "run".to_owned(),
+        command: command.to_owned(),
         plan: None,
         roster: "users.csv".into(),
         roster_hash: [0; 32],
@@ -281,6 +285,39 @@ async fn the_days_writes_are_counted_over_a_rolling_day() {
     assert_eq!(daily_use(&ledger, Some([7; 8]), at(-1000)).expect("counted").count, 4, "a clock that was set back");
     ledger.turn_to(&origin("https://other.example"), &[]).expect("turned");
     assert_eq!(daily_use(&ledger, None, at(10)).expect("counted").count, 0, "another portal");
+}
+
+#[tokio::test]
+async fn mails_are_none_of_the_days_writes_and_are_remembered_for_their_own_windows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut ledger = open(&folder.path().join("ledger.db"));
+    (ledger, _) = record(ledger, [9; 16], Some(Ending::Sent)).await;
+    begin_as(&mut ledger, BY_MAIL, at(0));
+    let endings = [
+        Some(Ending::Sent),
+        Some(Ending::NoEffect { counted: false, why: "450".into() }),
+        Some(Ending::Unknown { why: "lost".into() }),
+        None,
+    ];
+    for (number, ending) in (10..).zip(endings) {
+        (ledger, _) = record(ledger, [number; 16], ending).await;
+    }
+    assert_eq!(daily_use(&ledger, None, at(10)).expect("counted").count, 1, "what the portal carried");
+    let mails = |now, window| {
+        ledger.clock().set(at(now));
+        let recent = ledger.mails_within(Duration::from_secs(window)).expect("looked up");
+        let mut ages: Vec<u64> = recent.iter().map(|used| used.age.as_secs()).collect();
+        ages.sort_unstable();
+        ages
+    };
+    // Those that began at 1 and ended at 2, but for the one that is open, and those that had no effect.
+    assert_eq!(mails(10, 60), [8, 8, 9]);
+    assert_eq!(mails(61, 60), [59, 59]);
+    assert_eq!(mails(62, 60), [0u64; 0]);
+    assert_eq!(mails(-5, 60), [0, 0, 0], "a clock that was set back");
+    ledger.turn_to(&origin("https://other.example"), &[]).expect("turned");
+    ledger.clock().set(at(10));
+    assert_eq!(ledger.mails_within(Duration::from_secs(60)).expect("looked up").len(), 3, "it is the same mail server");
 }
 
 #[tokio::test]

@@ -145,9 +145,13 @@ impl Messages {
         self.all().flat_map(Message::fields).filter_map(column).collect()
     }
 
-    /// What stands for all of their text: the same in whatever order the files are named.
+    /// What stands for all of their text, and for who sends it: the same in whatever order the files are named.
     pub fn digest(&self) -> [u8; 32] {
-        let mut digests: Vec<[u8; 32]> = self.all().map(Message::digest).collect();
+        let signed = std::iter::once(&self.default).chain(self.others.iter().map(|(_, other)| other));
+        let one = |Signed { letter, sender }: &Signed| {
+            Sha256::new().chain_update(letter.digest()).chain_update(sender.address()).finalize().into()
+        };
+        let mut digests: Vec<[u8; 32]> = signed.map(one).collect();
         digests.sort_unstable();
         Sha256::digest(digests.concat()).into()
     }

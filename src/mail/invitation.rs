@@ -58,6 +58,7 @@ mod tests {
             removed: false,
             tenant: None,
             role: EmployeeType::User,
+            culture: String::new(),
             registered: String::new(),
         }
     }

@@ -8,7 +8,7 @@ mod terms;
 pub use self::terms::{Due, Needs};
 
 use crate::{
-    attempt::Mail,
+    attempt::{Carrier, Mail},
     outcome::Outcome,
     portal::{ErrorBody, Fault, Person},
     reason::{Advice, Reason},
@@ -49,10 +49,14 @@ pub const fn word(mail: Mail, outcome: Outcome) -> &'static str {
     }
 }
 
-/// What an outcome means, in a few words.
-pub const fn meaning(mail: Mail, outcome: Outcome) -> &'static str {
+/// What an outcome means, in a few words; who carried the messages may not be known.
+pub const fn meaning(mail: Mail, carrier: Option<Carrier>, outcome: Outcome) -> &'static str {
     match (mail, outcome) {
-        (Mail::Congratulation, Outcome::Sent) => "congratulated: the portal accepted it",
+        (Mail::Congratulation, Outcome::Sent) => match carrier {
+            Some(Carrier::Portal) => "congratulated: the portal accepted it",
+            Some(Carrier::MailServer) => "congratulated: the mail server accepted it",
+            None => "congratulated: it was accepted",
+        },
         (Mail::Congratulation, Outcome::AlreadySent) => "congratulated by an earlier run",
         (Mail::Congratulation, Outcome::NotActive) => "not due: not activated yet, or disabled",
         (Mail::Congratulation, Outcome::Duplicate) => "the user stands in an earlier row",
@@ -60,7 +64,11 @@ pub const fn meaning(mail: Mail, outcome: Outcome) -> &'static str {
         (Mail::Invitation, Outcome::AlreadySent) => "invited before, and has not joined",
         (Mail::Invitation, Outcome::NotActive) => "not due: is there already",
         (Mail::Invitation, Outcome::Duplicate) => "the address stands in an earlier row",
-        (_, Outcome::Rejected) => "the portal refused it; see below",
+        (_, Outcome::Rejected) => match carrier {
+            Some(Carrier::Portal) => "the portal refused it; see below",
+            Some(Carrier::MailServer) => "the mail server refused it; see below",
+            None => "it was refused; see below",
+        },
         (_, Outcome::Failed) => "certainly not sent; tried again by the next run",
         (_, Outcome::Unknown) => "may have been sent; a person decides",
         (_, Outcome::NotAttempted) => "not reached; the next run goes on here",

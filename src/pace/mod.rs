@@ -11,6 +11,7 @@
 
 mod backoff;
 mod estimate;
+mod mails;
 mod moment;
 mod places;
 mod rate;
@@ -25,6 +26,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 pub use self::{
     backoff::Backoff,
     estimate::Work,
+    mails::Mails,
     moment::Moment,
     rate::{NotARate, Rate},
     refusal::{Limiter, Refusal},
@@ -146,6 +148,8 @@ pub enum WaitReason {
     Spread,
     /// The portal refused, and everything of this kind pauses.
     Refused,
+    /// So many mails left as the mail server's limits admit.
+    Mails,
 }
 
 impl Wait {

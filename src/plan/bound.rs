@@ -82,8 +82,11 @@ pub struct Made {
 pub struct Message {
     /// `congratulation`.
     pub mail: String,
-    /// By whom it is carried: `portal`.
+    /// By whom it is carried: `portal` or `mail server`.
     pub carrier: String,
+    /// The digest of the message's text, where it is one's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// The digest of the congratulation's key.
     pub key: String,
     /// Whether keys are signed with the portal's machine key.
@@ -163,7 +166,8 @@ pub struct PlannedRow {
     /// What the ledger holds of the person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Hold>,
-    /// The digest of what the row says besides: the address beside an id, a key of its own.
+    /// The digest of what the row says besides: the address beside an id, a key of its own, cells that the
+    /// message fills in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub besides: Option<String>,
 }
@@ -272,18 +276,30 @@ pub fn address(email: EmailDigest) -> String {
     format!("address:{}", hex(&email.0))
 }
 
-/// The digest of what a row says besides its user and type: nothing where it says nothing.
-pub fn besides(email: Option<EmailDigest>, key: Option<&str>) -> Option<String> {
-    if email.is_none() && key.is_none() {
+/// The digest of what a row says besides its user and type: nothing where it says nothing. Cells are those that a message of
+/// one's own fills in, under their columns' names.
+pub fn besides<'c>(
+    email: Option<EmailDigest>,
+    key: Option<&str>,
+    cells: impl IntoIterator<Item = (&'c str, &'c str)>,
+) -> Option<String> {
+    let mut cells = cells.into_iter().peekable();
+    if email.is_none() && key.is_none() && cells.peek().is_none() {
         return None;
     }
     let email = email.map(|email| email.0);
-    let digest = Sha256::new()
+    let mut digest = Sha256::new()
         .chain_update(b"onboard plan row 1\0")
         .chain_update([u8::from(email.is_some()), u8::from(key.is_some())])
         .chain_update(email.unwrap_or_default())
-        .chain_update(key.unwrap_or_default())
-        .finalize();
+        .chain_update(key.unwrap_or_default());
+    for text in cells.flat_map(|(name, cell)| [name, cell]) {
+        // No text of a roster can be read as two.
+        digest.update(b"\0cell\0");
+        digest.update(text.len().to_be_bytes());
+        digest.update(text);
+    }
+    let digest = digest.finalize();
     Some(hex(digest.get(..16).unwrap_or_default()))
 }
 
@@ -389,7 +405,11 @@ impl Content {
             let kind = |row: &PlannedRow| Shown(row.employee_type.as_deref().unwrap_or("no type")).to_string();
             return Some(format!("row {number} of the roster is for {}, and was for {}", kind(row), kind(before)));
         }
-        Some(format!("row {number} of the roster has another address, or another key of its own"))
+        let what = match self.message.text {
+            Some(_) => "other words for the message",
+            None => "another key of its own",
+        };
+        Some(format!("row {number} of the roster has another address, or {what}"))
     }
 
     /// The rows (from 0) of people of whom the ledger holds something else now, but for what runs of this plan did. The
@@ -566,6 +586,9 @@ impl Message {
             let then = Shown(&self.carrier);
             return Some(format!("the message is carried by the {}, and was to be by the {then}", now.carrier));
         }
+        if self.text != now.text {
+            return Some("the text of the message (--message), or who sends it, is another one".to_owned());
+        }
         if self.key != now.key {
             return Some("the congratulation's key (--key) is another one".to_owned());
         }
@@ -661,6 +684,7 @@ mod tests {
             message: Message {
                 mail: "congratulation".into(),
                 carrier: "portal".into(),
+                text: None,
                 key: key_digest("welcome_guest"),
                 signed: true,
                 tenant: Some(3),
@@ -674,7 +698,7 @@ mod tests {
 
     fn some() -> Content {
         let mut third = row(3, Fate::Duplicate);
-        third.besides = besides(Some(EmailDigest([7; 16])), Some("k"));
+        third.besides = besides(Some(EmailDigest([7; 16])), Some("k"), []);
         let rows = vec![row(1, Fate::Due), row(2, Fate::AlreadySent), third, row(4, Fate::Unknown), row(5, Fate::Due)];
         content(rows)
     }
@@ -714,6 +738,7 @@ mod tests {
             (terms(|now| now.message.signed = false), "made with --sign-with, and this run is without it"),
             (terms(|now| now.message.tenant = None), "made with --tenant, and this run is without it"),
             (terms(|now| now.message.carrier = "mail server".into()), "carried by the mail server"),
+            (terms(|now| now.message.text = Some("ff".into())), "the text of the message (--message)"),
             (terms(|now| now.options.limit = Some(3)), "made with --limit 2, and this run has --limit 3"),
             (terms(|now| now.options.limit = None), "made with --limit, and this run is without it"),
             (terms(|now| now.options.resend = true), "made without --resend, and this run has it"),
@@ -721,11 +746,24 @@ mod tests {
             (rows_of(|rows| rows.truncate(4)), "the roster has 4 rows, and the plan 5 rows"),
             (rows_of(|rows| rows[1].who = None), "was changed: row 2 is for nobody who could be read"),
             (rows_of(|rows| rows[4].employee_type = Some("Guest".into())), "row 5 of the roster is for Guest"),
-            (rows_of(|rows| rows[4].besides = besides(None, Some("k"))), "row 5 of the roster has another address"),
+            (rows_of(|rows| rows[4].besides = besides(None, Some("k"), [])), "row 5 of the roster has another address"),
+            (
+                rows_of(|rows| rows[4].besides = besides(None, Some("k"), [])),
+                "row 5 of the roster has another address, or another key of its own",
+            ),
             (rows_of(|rows| rows[4].decision = Fate::Invalid), "row 5 of the roster cannot be used, and was taken"),
         ] {
             assert!(said.contains(words), "{said}");
         }
+        let mut own = some();
+        own.message.text = Some("ff".into());
+        let mut now = own.clone();
+        now.rows[4].besides = besides(None, None, [("team", "Sales")]);
+        let said = own.rows_differ(&now).expect("a difference");
+        assert!(said.contains("row 5 of the roster has another address, or other words for the message"), "{said}");
+        let cells = |text| besides(None, None, [("team", text), ("room", "x")]);
+        assert_eq!(cells("Sales"), cells("Sales"));
+        assert!(cells("Sales") != cells("Ops") && cells("Sales") != besides(None, None, [("room", "x")]));
         let mut now = some();
         let (first, second) = (now.rows[0].clone(), now.rows[1].clone());
         now.rows[0].who = second.who;

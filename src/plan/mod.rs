@@ -146,6 +146,8 @@ pub struct Budget {
     pub daily_left: u64,
     /// When the first of the used ones is free again.
     pub frees_at: Option<Timestamp>,
+    /// What is so where messages go by a mail server: whether users are asked for one by one.
+    pub by_mail: Option<bool>,
     /// At most so many messages in one run (`--limit`).
     pub limit: Option<u64>,
     /// How many users the portal has, where that is known.
@@ -265,14 +267,18 @@ impl Plan {
         }
         let needs = needs(self.mail);
         let links = if needs.links { as_u64(types.iter().filter(|needed| **needed).count()) } else { 0 };
-        let statuses = statuses(counts.due, budget.portal_users, needs.pages_from);
+        let statuses = match budget.by_mail {
+            Some(true) => Between { least: counts.due, most: counts.due },
+            Some(false) | None => statuses(counts.due, budget.portal_users, needs.pages_from),
+        };
         let most = budget.limit.map_or(counts.due, |limit| limit.min(counts.due));
         let messages = Between { least: 0, most };
-        let total = Between { least: links + statuses.least, most: links + statuses.most + most };
+        // A mail by a mail server is no request.
+        let written = if budget.by_mail.is_some() { 0 } else { most };
+        let total = Between { least: links + statuses.least, most: links + statuses.most + written };
         // Pages are the rule; where the portal has so many users that single lookups are fewer, there are few rows. What
         // is beyond the day's limit is another day's.
-        let today = most.min(budget.daily_left);
-        let likely = links + statuses.least + today;
+        let likely = links + statuses.least + written.min(budget.daily_left);
         let windows = likely.saturating_sub(1) / u64::from(budget.rate.requests);
         Forecast {
             rows: counts,
@@ -367,6 +373,7 @@ mod tests {
             daily: 10_000,
             daily_left: 10_000,
             frees_at: None,
+            by_mail: None,
             limit: None,
             portal_users: None,
             now: Timestamp::UNIX_EPOCH,

@@ -87,6 +87,8 @@ pub enum Wanted {
     Status,
     /// That, and the address by which a row finds them.
     StatusAndAddress,
+    /// That, and the name that is shown.
+    StatusAddressAndName,
     /// Everything, of those with this status (enabled or pending), if one is given.
     Everything {
         /// The status.
@@ -252,6 +254,7 @@ impl Portal {
         match wanted {
             Wanted::Status => query.push(("fields", "id,status,activationStatus")),
             Wanted::StatusAndAddress => query.push(("fields", "id,email,status,activationStatus")),
+            Wanted::StatusAddressAndName => query.push(("fields", "id,email,displayName,status,activationStatus")),
             Wanted::Everything { status: None } => {}
             Wanted::Everything { status: Some(PersonStatus::Pending) } => query.push(("employeeStatus", "4")),
             Wanted::Everything { status: Some(_) } => query.push(("employeeStatus", "1")),

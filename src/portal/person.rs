@@ -29,6 +29,8 @@ pub struct Person {
     pub tenant: Option<i64>,
     /// The role, from the entry's flags.
     pub role: EmployeeType,
+    /// The language that the user chose, like `de-DE`; empty where it was not told.
+    pub culture: String,
     /// When the user was registered, as the portal writes it: a date and time with its own zone; empty where it was not
     /// told.
     pub registered: String,
@@ -97,6 +99,10 @@ struct Entry {
     #[serde(default)]
     display_name: Option<String>,
     #[serde(default)]
+    first_name: Option<String>,
+    #[serde(default)]
+    last_name: Option<String>,
+    #[serde(default)]
     is_owner: Option<bool>,
     #[serde(default)]
     is_admin: Option<bool>,
@@ -104,6 +110,8 @@ struct Entry {
     is_room_admin: Option<bool>,
     #[serde(default)]
     is_visitor: Option<bool>,
+    #[serde(default)]
+    culture_name: Option<String>,
     #[serde(default)]
     registration_date: Option<String>,
 }
@@ -138,15 +146,19 @@ impl Entry {
         } else {
             EmployeeType::User
         };
+        // The record of one account has no name to be shown (`docspace-contract.md` §3.2): by default it is made of these.
+        let parts = [self.first_name, self.last_name].map(Option::unwrap_or_default);
+        let name = self.display_name.unwrap_or_else(|| parts.join(" ").trim().to_owned());
         Some(Person {
             id,
             email: self.email.and_then(|email| email.parse().ok()),
-            name: self.display_name.unwrap_or_default(),
+            name,
             is_active,
             status,
             removed: self.removed.unwrap_or(false),
             tenant: self.tenant_id.and_then(|tenant| tenant.as_i64()).filter(|tenant| *tenant > 0),
             role,
+            culture: self.culture_name.unwrap_or_default(),
             registered: self.registration_date.unwrap_or_default(),
         })
     }

@@ -263,6 +263,7 @@ mod tests {
     fn summary(exit_status: u8, stopped: Option<&str>, reasons: Reasons) -> Summary {
         Summary {
             mail: crate::attempt::Mail::Congratulation,
+            carrier: crate::attempt::Carrier::Portal,
             run: "r1".to_owned(),
             portal: "https://p.example".to_owned(),
             roster: "users.csv".to_owned(),

@@ -8,8 +8,7 @@ use super::{
     summary::Summary,
     traffic::{Class, Counts},
 };
-use crate::seal::Seal;
-use crate::{code::Code, mail, outcome::Outcome};
+use crate::{attempt::Carrier, code::Code, mail, outcome::Outcome, seal::Seal};
 
 /// Grows when a member is removed or changes its meaning; new members do not count.
 const VERSION: u32 = 1;
@@ -23,6 +22,8 @@ pub struct SummaryJson {
     pub run: String,
     /// The portal's origin.
     pub portal: String,
+    /// Who carried the messages: `portal` or `mail server`.
+    pub carrier: &'static str,
     /// The roster's name.
     pub roster: String,
     /// The results file; absent where they went to standard output.
@@ -79,7 +80,7 @@ pub struct Requests {
     pub total: u64,
     /// Those that a limiter refused.
     pub refused: u64,
-    /// By class: `link`, `page`, `user`, `congratulation`.
+    /// By class: `link`, `page`, `user`, `congratulation`; `mail`, which are no requests and are not in `total`.
     pub by_class: BTreeMap<&'static str, ByClass>,
 }
 
@@ -133,6 +134,7 @@ impl From<&Summary> for SummaryJson {
             version: VERSION,
             run: summary.run.clone(),
             portal: summary.portal.clone(),
+            carrier: summary.carrier.noun(),
             roster: summary.roster.clone(),
             results: summary.results.clone(),
             ledger: summary.ledger.clone(),
@@ -150,7 +152,7 @@ impl From<&Summary> for SummaryJson {
             requests: Requests {
                 total: summary.traffic.sent(),
                 refused: summary.traffic.refused(),
-                by_class: Class::of(summary.mail)
+                by_class: Class::of(summary.mail, summary.carrier == Carrier::MailServer)
                     .iter()
                     .map(|class| (class.as_str(), ByClass::of(&summary.traffic.class(*class))))
                     .collect(),

@@ -113,7 +113,7 @@ fn write_reasons(text: &mut String, summary: &Summary) {
         let (rows, word) = (count(*rows, "row"), mail::word(summary.mail, *outcome));
         let _infallible = match code {
             Some(code) => writeln!(text, "{rows} {word}: {} Next: {}", code.happened(), code.next()),
-            None => writeln!(text, "{rows} {word}: {}", mail::meaning(summary.mail, *outcome)),
+            None => writeln!(text, "{rows} {word}: {}", mail::meaning(summary.mail, Some(summary.carrier), *outcome)),
         };
     }
     let more: u64 = groups.iter().skip(REASONS).map(|(_, rows)| rows).sum();
@@ -156,6 +156,7 @@ mod tests {
         }
         let summary = Summary {
             mail: Mail::Congratulation,
+            carrier: crate::attempt::Carrier::Portal,
             run: "019ab8c2-7d11-7abc-8def-0123456789ab".to_owned(),
             portal: "https://p.example:8443".to_owned(),
             roster: "/home/anna/Anna Schmidt.csv".to_owned(),
@@ -182,7 +183,7 @@ mod tests {
         let stopped = format!("Why it stopped: {} Next: {}", Code::Stopped.happened(), Code::Stopped.next());
         let disabled =
             format!("3 rows rejected: {} Next: {}", Code::UserDisabled.happened(), Code::UserDisabled.next());
-        let unknown = format!("1 row unknown: {}", mail::meaning(Mail::Congratulation, Outcome::Unknown));
+        let unknown = format!("1 row unknown: {}", mail::meaning(Mail::Congratulation, None, Outcome::Unknown));
         assert_eq!(
             text.lines().collect::<Vec<_>>(),
             [

@@ -9,7 +9,7 @@ use super::{
     traffic::{Class, Traffic},
 };
 use crate::{
-    attempt::Mail,
+    attempt::{Carrier, Mail},
     code::Code,
     display::{Grouped, Shown, as_f64, count},
     mail::{meaning, word},
@@ -64,6 +64,8 @@ impl PageRow {
 pub struct About {
     /// Which mail was sent.
     pub mail: Mail,
+    /// Who carried it, where that is known.
+    pub carrier: Option<Carrier>,
     /// What the page is about: the roster or results file.
     pub title: String,
     /// Lines under the title: portal, time, exit status.
@@ -110,6 +112,7 @@ pub fn page_of(results: &Roster, title: &str, with_links: bool) -> io::Result<Op
     })?;
     let about = About {
         mail: Mail::Congratulation,
+        carrier: None,
         title: title.to_owned(),
         lines: vec![count(tally.total(), "row")],
         dry_run: None,
@@ -159,7 +162,7 @@ pub fn page(about: &About, rows: &[PageRow]) -> String {
                 }
                 main {
                     (attention(about.mail, &about.attention, rows))
-                    (outcomes(about.mail, &about.outcomes, about.dry_run.is_some()))
+                    (outcomes(about))
                     (table(about.mail, rows, &about.outcomes))
                     @if let Some(traffic) = &about.traffic { (charts(traffic, about.per_second)) }
                 }
@@ -195,11 +198,13 @@ fn worded(text: &str) -> Markup {
     }
 }
 
-fn outcomes(mail: Mail, tally: &Tally, dry: bool) -> Markup {
+fn outcomes(about: &About) -> Markup {
+    let About { mail, carrier, outcomes: tally, .. } = about;
+    let (mail, carrier, dry) = (*mail, *carrier, about.dry_run.is_some());
     let means = |outcome| match outcome {
         Outcome::NotAttempted if dry => "would be sent, or was not reached; each row says which",
         // What is to be done stands above here.
-        outcome => meaning(mail, outcome).trim_end_matches("; see below"),
+        outcome => meaning(mail, carrier, outcome).trim_end_matches("; see below"),
     };
     html! {
         section aria-labelledby="outcomes" {
@@ -225,7 +230,10 @@ fn charts(traffic: &Traffic, per_second: Option<f64>) -> Markup {
     html! {
         section aria-labelledby="requests" {
             h2 id="requests" { "Figures" }
-            p { (count(traffic.sent(), "request")) ", " (Grouped(traffic.refused())) " refused" }
+            p {
+                (count(traffic.sent(), "request")) ", " (Grouped(traffic.refused())) " refused"
+                @if traffic.mails() > 0 { ", " (count(traffic.mails(), "mail")) }
+            }
             div.charts {
                 (pace(traffic, per_second))
                 @for class in Class::ALL {
@@ -467,6 +475,7 @@ mod tests {
         };
         let about = About {
             mail: Mail::Congratulation,
+            carrier: Some(Carrier::Portal),
             title: nasty.to_owned(),
             lines: vec![nasty.to_owned()],
             dry_run: Some(nasty.to_owned()),

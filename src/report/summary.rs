@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::traffic::{Class, Traffic};
 use crate::{
-    attempt::Mail,
+    attempt::{Carrier, Mail},
     code::Code,
     display::{Grouped, Span, count, shell_word, shown_path, wrapped},
     mail,
@@ -101,6 +101,8 @@ impl Reasons {
 pub struct Summary {
     /// Which mail was sent.
     pub mail: Mail,
+    /// Who carried it.
+    pub carrier: Carrier,
     /// The run's id.
     pub run: String,
     /// The portal's origin, or what stands for it.
@@ -194,7 +196,7 @@ impl Summary {
                 (Some(some), Outcome::NotAttempted) if some > 0 => {
                     format!("{} would be sent; the others were not reached", Grouped(some))
                 }
-                _ => mail::meaning(self.mail, outcome).to_owned(),
+                _ => mail::meaning(self.mail, Some(self.carrier), outcome).to_owned(),
             };
             table.add_row([mail::word(self.mail, outcome).to_owned(), Grouped(rows).to_string(), meaning]);
         }
@@ -246,7 +248,7 @@ impl Summary {
         let mut kinds = Vec::new();
         for class in Class::ALL {
             let counts = self.traffic.class(class);
-            if counts.sent > 0 {
+            if counts.sent > 0 && class != Class::Mail {
                 kinds.push(count(counts.sent, class.as_str()));
             }
         }
@@ -254,7 +256,11 @@ impl Summary {
             (sent, false) => format!("{} ({})", count(sent, "request"), kinds.join(", ")),
             (sent, true) => count(sent, "request"),
         };
-        let mut text = format!("took     {}, {requests}, {} refused\n", Span(self.took), self.traffic.refused());
+        let mails = match self.traffic.mails() {
+            0 => String::new(),
+            mails => format!("; {}", count(mails, "mail")),
+        };
+        let mut text = format!("took     {}, {requests}, {} refused{mails}\n", Span(self.took), self.traffic.refused());
         let _infallible = writeln!(text, "results  {}", place(self.results.as_deref(), "standard output"));
         let _infallible =
             writeln!(text, "ledger   {}", place(self.ledger.as_deref(), "thrown away with the embedded portal"));

@@ -18,15 +18,18 @@ pub enum Class {
     Congratulation,
     /// An invitation, or many sent again.
     Invitation,
+    /// A mail by a mail server: no request to the portal.
+    Mail,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 5] = [Self::Link, Self::Page, Self::User, Self::Congratulation, Self::Invitation];
+    pub const ALL: [Self; 6] = [Self::Link, Self::Page, Self::User, Self::Congratulation, Self::Invitation, Self::Mail];
 
-    /// The classes of a run of this mail.
-    pub const fn of(mail: Mail) -> [Self; 4] {
+    /// The classes of a run of this mail, which a mail server carries or the portal.
+    pub const fn of(mail: Mail, by_mail: bool) -> [Self; 4] {
         match mail {
+            Mail::Congratulation if by_mail => [Self::Link, Self::Page, Self::User, Self::Mail],
             Mail::Congratulation => [Self::Link, Self::Page, Self::User, Self::Congratulation],
             Mail::Invitation => [Self::Link, Self::Page, Self::User, Self::Invitation],
         }
@@ -40,6 +43,7 @@ impl Class {
             Self::User => "user",
             Self::Congratulation => "congratulation",
             Self::Invitation => "invitation",
+            Self::Mail => "mail",
         }
     }
 }
@@ -158,6 +162,9 @@ impl Traffic {
             counts.failed += u64::from(end == Counted::Failed);
             counts.latencies.add(latency);
         }
+        if class == Class::Mail {
+            return;
+        }
         let mut point = self.point(left);
         while point >= POINTS {
             self.pace = self.pace.chunks(2).map(|pair| pair.iter().sum()).collect();
@@ -181,14 +188,23 @@ impl Traffic {
         self.classes.get(class as usize).copied().unwrap_or_default()
     }
 
-    /// All requests that left.
+    /// All requests that left to the portal.
     pub fn sent(&self) -> u64 {
-        self.classes.iter().map(|counts| counts.sent).sum()
+        self.requests().map(|counts| counts.sent).sum()
     }
 
-    /// All that were refused by a limiter.
+    /// All of them that were refused by a limiter.
     pub fn refused(&self) -> u64 {
-        self.classes.iter().map(|counts| counts.refused).sum()
+        self.requests().map(|counts| counts.refused).sum()
+    }
+
+    /// Mails that left, to a mail server.
+    pub fn mails(&self) -> u64 {
+        self.class(Class::Mail).sent
+    }
+
+    fn requests(&self) -> impl Iterator<Item = Counts> {
+        Class::ALL.into_iter().filter(|class| *class != Class::Mail).map(|class| self.class(class))
     }
 
     /// Requests that left in each span of time, and the span.

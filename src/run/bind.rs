@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -9,6 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 
+use super::own::Own;
 use crate::{
     attempt::{Held, Mail},
     display::{Shown, hex, moment, shown_path},
@@ -25,6 +27,7 @@ use crate::{
     },
     roster::{Roster, Row},
     settings::Settings,
+    user::EmailDigest,
 };
 
 /// The largest plan, in bytes: that of some millions of rows.
@@ -57,6 +60,7 @@ pub(super) struct Decided<'d> {
     pub(super) origin: &'d Origin,
     pub(super) account: Option<[u8; 8]>,
     pub(super) ledger: Option<&'d Ledger>,
+    pub(super) own: Option<&'d Own>,
     pub(super) now: Timestamp,
 }
 
@@ -72,8 +76,18 @@ pub(super) fn content(settings: &Settings, decided: &Decided<'_>) -> Result<Cont
             employee_type: row.employee_type.map(|kind| kind.as_str().to_owned()),
             decision: fate(*decision),
             held: None,
-            besides: besides(row.email.filter(|_| row.user.is_some()), key.as_deref()),
+            besides: besides(beside(row), key.as_deref().filter(|_| decided.own.is_none()), []),
         });
+    }
+    if let Some(own) = decided.own.filter(|own| own.fills_in_cells()) {
+        roster.for_each(|number, row, record, _| -> io::Result<()> {
+            if let Some(planned) = rows.get_mut(number) {
+                let cells = own.cells_of(roster, record);
+                planned.besides =
+                    besides(beside(row), None, cells.iter().map(|(name, cell)| (name.as_str(), cell.as_str())));
+            }
+            Ok(())
+        })?;
     }
     for (row, hold) in decided.holds {
         if let Some(row) = rows.get_mut(*row as usize) {
@@ -81,7 +95,7 @@ pub(super) fn content(settings: &Settings, decided: &Decided<'_>) -> Result<Cont
         }
     }
     hold_by_address(settings.mail, roster.rows(), decided.ledger, &mut rows)?;
-    let terms = terms(settings, decided.origin, decided.account, decided.now);
+    let terms = terms(settings, decided.own, decided.origin, decided.account, decided.now);
     Ok(Content {
         roster: RosterRead::of(terms.roster.name, &rows),
         counts: Counts::of(&rows, terms.options.limit),
@@ -90,9 +104,16 @@ pub(super) fn content(settings: &Settings, decided: &Decided<'_>) -> Result<Cont
     })
 }
 
+/// The address that a row tells beside the user's id.
+fn beside(row: &Row) -> Option<EmailDigest> {
+    row.email.filter(|_| row.user.is_some())
+}
+
 /// What a plan says of this run, whoever stands in the roster.
-fn terms(settings: &Settings, origin: &Origin, account: Option<[u8; 8]>, now: Timestamp) -> Content {
+fn terms(settings: &Settings, own: Option<&Own>, origin: &Origin, account: Option<[u8; 8]>, now: Timestamp) -> Content {
     let sending = &settings.sending;
+    // A message of one's own has no key.
+    let by_portal = own.is_none();
     Content {
         made: Made { at: now, by: crate::who::who(), program: crate::VERSION.to_owned() },
         command: match settings.mail {
@@ -101,14 +122,14 @@ fn terms(settings: &Settings, origin: &Origin, account: Option<[u8; 8]>, now: Ti
         },
         portal: origin.to_string(),
         account: account.map(|account| hex(&account)),
-        // The one place that says what is sent and who carries it: where there is another carrier or a text of one's own,
-        // its name and the text's digest stand here.
+        // The one place that says what is sent and who carries it.
         message: Message {
             mail: settings.mail.noun().to_owned(),
-            carrier: "portal".to_owned(),
-            key: key_digest(&sending.key),
-            signed: sending.sign_with.is_some(),
-            tenant: sending.tenant,
+            carrier: settings.carrier().noun().to_owned(),
+            text: own.map(Own::digest),
+            key: key_digest(if by_portal { &sending.key } else { "" }),
+            signed: by_portal && sending.sign_with.is_some(),
+            tenant: sending.tenant.filter(|_| by_portal),
         },
         options: Options {
             resend: sending.again.sent,
@@ -179,10 +200,11 @@ impl Bound {
     pub(super) fn check_terms(
         &self,
         settings: &Settings,
+        own: Option<&Own>,
         origin: &Origin,
         account: [u8; 8],
     ) -> Result<(), anyhow::Error> {
-        let now = terms(settings, origin, Some(account), self.file.plan.made.at);
+        let now = terms(settings, own, origin, Some(account), self.file.plan.made.at);
         self.file.plan.terms_differ(&now).map_or(Ok(()), |difference| self.no_longer_holds(&difference))
     }
 
@@ -193,8 +215,8 @@ impl Bound {
             return self.no_longer_holds(&difference);
         }
         let Some(ledger) = decided.ledger else { return Ok(()) };
-        let own = ledger.runs_of_plan(&self.hash)?;
-        let touched = planned.touched(&now, |run| own.contains(run));
+        let of_this_plan = ledger.runs_of_plan(&self.hash)?;
+        let touched = planned.touched(&now, |run| of_this_plan.contains(run));
         let rows = decided.roster.rows();
         let people = || touched.iter().filter_map(|row| rows.get(*row));
         let users = people().filter_map(|row| row.user).map(|user| *user.as_bytes()).collect();

@@ -33,7 +33,7 @@ pub(super) fn exit(
         Signal::Terminate | Signal::Hangup => Exit::Terminated,
     });
     let closed = job.closed().map(|closed| match closed {
-        Closed::RefusedAlike(_) | Closed::NoTenant(_) => Exit::Portal,
+        Closed::RefusedAlike(_) | Closed::NoTenant(_) | Closed::MailServer(_) => Exit::Portal,
         Closed::Limit | Closed::Daily | Closed::PortalsDaily(_) | Closed::PortalsInvitations(_) => Exit::Early,
     });
     let bad = fail_on.outcomes.iter().any(|outcome| job.tally().count(*outcome) > 0)
@@ -90,6 +90,7 @@ pub(super) fn summary(closing: Closing<'_, '_>) -> Summary {
     let anything_left = !settings.sandbox && left.iter().any(|outcome| tally.count(*outcome) > 0);
     Summary {
         mail: settings.mail,
+        carrier: settings.carrier(),
         run: closing.run.to_string(),
         portal: closing.portal,
         roster: settings.source.to_string(),
@@ -167,6 +168,10 @@ fn stopped(closing: &Closing<'_, '_>) -> Option<String> {
             crate::workflow::ALIKE,
             if mail::needs(closing.settings.mail).links { "; links and statuses were still learned" } else { "" },
             refused_alike(*manner, closing)
+        )),
+        Some(Closed::MailServer(stop)) => Some(format!(
+            "No more mails were sent; links and statuses were still learned. The cause: {stop}. {}",
+            stop.code().next()
         )),
         Some(Closed::NoTenant(why)) => Some(format!(
             "The keys could not be signed, since the portal does not tell its tenant number ({why}). Give it with \
@@ -263,9 +268,10 @@ fn halted(halt: &Halt, closing: &Closing<'_, '_>) -> String {
         ),
         Halt::InDoubt { why } => format!(
             "So many {}s in a row may have been sent that the run stopped: after the last of them a question was asked, \
-             and the next one, sent alone, is in doubt too ({why}). Look at the portal's mail log, settle what is unknown \
-             (`onboard settle`), and run the same command again when the portal is well.",
-            closing.settings.mail.noun()
+             and the next one, sent alone, is in doubt too ({why}). Look at the {carrier}'s mail log, settle what is unknown \
+             (`onboard settle`), and run the same command again when the {carrier} is well.",
+            closing.settings.mail.noun(),
+            carrier = closing.settings.carrier().noun()
         ),
         Halt::TooBusy { come_back_after } => match come_back_after {
             Some(wait) => format!(

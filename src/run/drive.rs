@@ -13,14 +13,17 @@ use super::observer::Observer;
 use crate::{
     attempt::{Ending, LetGo, Mail},
     ledger::{AttemptId, Intended, Intent, LedgerError},
-    pace::{self, Kind, Moment, Pace, Permit, Reaction, Wait},
+    pace::{Kind, Mails, Moment, Pace, Permit, Place, PlaceEnd, Reaction, RequestEnd, Wait},
     portal::{Fault, LinkAnswer, Page, Person},
     report::Class,
     signals::Signal,
+    smtp,
     user::{EmployeeType, UserId},
     workflow::{Call, Closed, Halt, Job, Letter, Stamp},
 };
 
+/// What a mail server answers to a mail that it takes.
+const MAIL_TAKEN: u16 = 250;
 /// Requests that one reservation in the ledger stands for.
 const RESERVED_AT_ONCE: u64 = 64;
 
@@ -37,9 +40,18 @@ pub trait Wire {
     /// The tenant number.
     fn tenant(&self) -> impl Future<Output = Result<i64, Fault>>;
     /// Makes the message of these rows, before it leaves: what may be read, signed or refused here costs no request.
-    fn address(&self, letter: &Letter, users: &[Option<UserId>], tenant: Option<i64>, stamp: Stamp) -> Addressed;
+    fn address(
+        &self,
+        letter: &Letter,
+        users: &[Option<UserId>],
+        tenant: Option<i64>,
+        attempt: Option<AttemptId>,
+        stamp: Stamp,
+    ) -> Addressed;
     /// Sends it: the only call that cannot be taken back.
     fn send(&self, addressed: Addressed) -> impl Future<Output = Result<(), Fault>>;
+    /// Delivers a mail, as irrevocably.
+    fn deliver(&self, mail: Ready) -> impl Future<Output = Result<(), smtp::Fault>>;
 }
 
 /// A message that is ready to leave.
@@ -61,8 +73,27 @@ pub enum Addressed {
         /// The JSON.
         body: String,
     },
+    /// A mail of one's own.
+    Mail(Ready),
+    /// No mail can be made for this person.
+    Unmade(String),
     /// It cannot be made, for this reason: nothing leaves.
     Impossible(String),
+}
+
+/// A mail of one's own that is ready to leave.
+#[derive(Debug)]
+pub struct Ready {
+    /// Whom it is from, and for.
+    pub envelope: smtp::Envelope,
+    /// Headers and body.
+    pub bytes: Vec<u8>,
+}
+
+/// Leave for one message, by its carrier.
+enum Leave {
+    Portal(Permit),
+    Mail(Place),
 }
 
 /// The record, as the loop writes it.
@@ -89,8 +120,9 @@ enum Landing {
     Page(u64, Permit, Moment, Result<Page, Fault>),
     Person(u32, Permit, Moment, Result<Person, Fault>),
     Tenant(Permit, Moment, Result<i64, Fault>),
-    Intents(Vec<(Letter, Permit)>, Result<Vec<Intended>, LedgerError>),
+    Intents(Vec<(Letter, Leave)>, Result<Vec<Intended>, LedgerError>),
     Write(Vec<(u32, AttemptId)>, Permit, Moment, Result<(), Fault>),
+    Mail(u32, AttemptId, Place, Moment, Result<(), smtp::Fault>),
     Reserved(u64, Result<(), LedgerError>),
 }
 
@@ -103,6 +135,8 @@ pub struct Drive<'a, 'r, W, R, C> {
     pub job: &'a mut Job<'r>,
     /// When it may leave.
     pub pace: &'a mut Pace,
+    /// When mails may leave, where messages go by a mail server.
+    pub mails: Option<&'a mut Mails>,
     /// The portal.
     pub wire: &'a W,
     /// The ledger.
@@ -139,7 +173,7 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
             self.job.tick(stamp);
             let wait = self.let_out(stamp, &mut flights, &mut reservation);
             self.job.drop_ready(stamp);
-            self.observer.watch(self.job, self.pace, wait.as_ref(), stamp);
+            self.observer.watch(self.job, (self.pace, self.mails.as_deref()), wait.as_ref(), stamp);
             if self.job.is_finished() && flights.is_empty() {
                 break;
             }
@@ -177,15 +211,20 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
     fn let_out(&mut self, stamp: Stamp, flights: &mut Flights<'a>, reservation: &mut Reservation) -> Option<Wait> {
         let mut wait: Option<Wait> = None;
         let mut letters = Vec::new();
-        while reservation.may_leave() && self.job.wants_write(stamp.now) {
-            match self.pace.admit(Kind::Write, stamp.now) {
-                Ok(permit) => {
+        // A mail is no request to the portal.
+        while (self.mails.is_some() || reservation.may_leave()) && self.job.wants_write(stamp.now) {
+            let leave = match &mut self.mails {
+                Some(mails) => mails.admit(stamp.now).map(Leave::Mail),
+                None => self.pace.admit(Kind::Write, stamp.now).map(Leave::Portal),
+            };
+            match leave {
+                Ok(leave) => {
                     let Some(letter) = self.job.take_letter(stamp.now) else {
-                        self.pace.settle(permit, pace::RequestEnd::NeverLeft, stamp.now);
+                        self.never_left(leave, stamp.now);
                         break;
                     };
-                    reservation.left += 1;
-                    letters.push((letter, permit));
+                    reservation.left += u64::from(matches!(leave, Leave::Portal(_)));
+                    letters.push((letter, leave));
                 }
                 Err(refused) => {
                     wait = Some(refused);
@@ -239,7 +278,18 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
         }
     }
 
-    fn intend(&self, letters: Vec<(Letter, Permit)>) -> LocalBoxFuture<'a, Landing> {
+    /// What was given leave did not leave.
+    fn never_left(&mut self, leave: Leave, now: Moment) {
+        match (leave, &mut self.mails) {
+            (Leave::Portal(permit), _) => {
+                self.pace.settle(permit, RequestEnd::NeverLeft, now);
+            }
+            (Leave::Mail(place), Some(mails)) => mails.settle(place, PlaceEnd::NeverLeft, now),
+            (Leave::Mail(_), None) => {}
+        }
+    }
+
+    fn intend(&self, letters: Vec<(Letter, Leave)>) -> LocalBoxFuture<'a, Landing> {
         let rows = letters.iter().flat_map(|(letter, _)| &letter.rows);
         let intents = rows
             .filter_map(|row| {
@@ -276,14 +326,14 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
             }
             Landing::Intents(letters, Ok(recorded)) => {
                 let mut recorded = recorded.into_iter();
-                for (letter, permit) in letters {
+                for (letter, leave) in letters {
                     let answers = recorded.by_ref().take(letter.rows.len()).collect();
-                    self.intended(letter, permit, answers, stamp, flights);
+                    self.intended(letter, leave, answers, stamp, flights);
                 }
             }
             Landing::Intents(letters, Err(error)) => {
-                for (letter, permit) in letters {
-                    self.pace.settle(permit, pace::RequestEnd::NeverLeft, stamp.now);
+                for (letter, leave) in letters {
+                    self.never_left(leave, stamp.now);
                     for row in letter.rows {
                         self.job.intent_lost(row, &error.to_string(), stamp);
                     }
@@ -302,6 +352,9 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
                     self.job.recorded(row, at);
                 }
             }
+            Landing::Mail(row, attempt, place, left, result) => {
+                self.mail_landed((row, attempt), place, left, &result, stamp);
+            }
             Landing::Reserved(upto, Ok(())) => reservation.reserved = upto,
             Landing::Reserved(_, Err(error)) => self.job.halt(Halt::Storage(error.to_string())),
         }
@@ -312,7 +365,7 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
     fn intended(
         &mut self,
         mut letter: Letter,
-        permit: Permit,
+        leave: Leave,
         answers: Vec<Intended>,
         stamp: Stamp,
         flights: &mut Flights<'a>,
@@ -330,18 +383,44 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
             }
         }
         if open.is_empty() {
-            self.pace.settle(permit, pace::RequestEnd::NeverLeft, stamp.now);
+            self.never_left(leave, stamp.now);
             return;
         }
         letter.rows.extend(open.iter().map(|(row, _)| *row));
         let users: Vec<_> = letter.rows.iter().map(|row| self.job.user(*row)).collect();
-        let addressed = self.wire.address(&letter, &users, self.tenant.or(self.job.tenant()), stamp);
+        let addressed = self.wire.address(
+            &letter,
+            &users,
+            self.tenant.or(self.job.tenant()),
+            open.first().map(|(_, attempt)| *attempt),
+            stamp,
+        );
         if matches!(addressed, Addressed::Congratulation { own: true, .. }) {
             for (row, _) in &open {
                 self.job.sends_own_key(*row);
             }
         }
         let (wire, left) = (self.wire, stamp.now);
+        let (permit, addressed) = match (leave, addressed, open.as_slice()) {
+            (Leave::Mail(place), Addressed::Mail(mail), [(row, attempt)]) => {
+                let (row, attempt) = (*row, *attempt);
+                let flight = async move { Landing::Mail(row, attempt, place, left, wire.deliver(mail).await) };
+                return flights.push(flight.boxed_local());
+            }
+            (leave @ Leave::Mail(_), addressed, _) => {
+                let why = match addressed {
+                    Addressed::Unmade(why) | Addressed::Impossible(why) => why,
+                    _ => "it is no mail".to_owned(),
+                };
+                for (row, attempt) in open {
+                    let ending = self.job.unmade(row, &why, stamp);
+                    let at = self.record.conclude(attempt, ending, None);
+                    self.job.recorded(row, at);
+                }
+                return self.never_left(leave, stamp.now);
+            }
+            (Leave::Portal(permit), addressed, _) => (permit, addressed),
+        };
         flights.push(
             async move {
                 let result = match addressed {
@@ -352,6 +431,31 @@ impl<'a, W: Wire, R: Record, C: Clock> Drive<'a, '_, W, R, C> {
             }
             .boxed_local(),
         );
+    }
+
+    /// A mail ended. The portal's limits have nothing to do with it.
+    fn mail_landed(
+        &mut self,
+        (row, attempt): (u32, AttemptId),
+        place: Place,
+        left: Moment,
+        result: &Result<(), smtp::Fault>,
+        stamp: Stamp,
+    ) {
+        let fault = result.as_ref().err();
+        self.observer.mail(left, fault, stamp);
+        let end = match smtp::Fault::for_the_limits(fault, 1) {
+            RequestEnd::NeverLeft => PlaceEnd::NeverLeft,
+            RequestEnd::GivenUp => PlaceEnd::GivenUp,
+            RequestEnd::Answered | RequestEnd::Refused(_) => PlaceEnd::Counted,
+        };
+        if let Some(mails) = &mut self.mails {
+            mails.settle(place, end, stamp.now);
+        }
+        let ending = self.job.mail_came(row, result, stamp);
+        let code = fault.map_or(Some(MAIL_TAKEN), smtp::Fault::code);
+        let at = self.record.conclude(attempt, ending, code);
+        self.job.recorded(row, at);
     }
 
     /// Tells the pacer how a request ended, and draws what follows for the run.

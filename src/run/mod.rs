@@ -10,6 +10,7 @@ pub mod drive;
 mod observer;
 mod open;
 mod outputs;
+mod own;
 mod reach;
 mod record;
 mod telling;
@@ -25,6 +26,7 @@ use self::{
     clock::Stopwatch,
     drive::{Clock, Drive, Record},
     open::Sender,
+    own::{Own, Post},
     wire::Carrier,
 };
 pub use self::{
@@ -39,8 +41,9 @@ use crate::{
     attempt::{Ending, Mail},
     audience::Audience,
     exit::Exit,
-    ledger::{AttemptId, DRY_RUN, Intended, Intent, Ledger, LedgerError, Recorder, RunStart, SessionStart},
+    ledger::{AttemptId, BY_MAIL, DRY_RUN, Intended, Intent, Ledger, LedgerError, Recorder, RunStart, SessionStart},
     mail::word,
+    outcome::Outcome,
     pace::{Moment, Pace},
     plan::{Budget, Forecast, Plan},
     report::Summary,
@@ -89,7 +92,7 @@ impl Opened {
         let Self { roster, plan, budget, forecast, target, portal, portal_name, account, origin, mut ledger, .. } =
             self;
         // The lock and the embedded portal live until the run is over.
-        let Self { lock, machine_key, events, bound, sandbox, .. } = self;
+        let Self { lock, machine_key, events, bound, sandbox, mut own, mailer, .. } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = uuid::Uuid::now_v7();
         let seed = run.as_u64_pair().1;
@@ -98,7 +101,7 @@ impl Opened {
         let (plan, budget) = if ledger.is_elsewhere() {
             let sender = Sender { origin: &origin, account, bound: bound.as_ref() };
             let run = Beginning { settings, roster: &roster, sender, agreed: &forecast };
-            run.begin_elsewhere(&mut ledger, start, |text| audience.say(text))?
+            run.begin_elsewhere(&mut ledger, start, own.as_mut(), |text| audience.say(text))?
         } else {
             ledger.begin_run(start)?;
             (plan, budget)
@@ -106,21 +109,26 @@ impl Opened {
         let recent = ledger.used(Some(account), settings.limits.rate.window)?.recent;
         let ledger_name = (lock.is_some() || ledger.is_elsewhere()).then(|| ledger.name());
         // Nothing leaves while another session may have begun.
-        let portal = match ledger.lease() {
-            Some(lease) => portal.guarded_by(lease),
-            None => portal,
+        let (portal, mailer) = match ledger.lease() {
+            Some(lease) => (portal.guarded_by(lease.clone()), mailer.map(|mailer| mailer.guarded_by(lease))),
+            None => (portal, mailer),
         };
+        let mut mails = open::mails(settings, Some(&ledger))?;
         let recorder = Recorder::start(ledger)?;
         // From here on Ctrl-C lets what is in flight finish.
         let clock = Stopwatch::start();
         let start = clock.stamp();
-        let policy = Policy { ends_at: ends_at(settings, start.now), ..policy(settings, budget.daily_left, seed) };
+        let policy =
+            Policy { ends_at: ends_at(settings, start.now), ..policy(settings, budget.daily_left, own.as_ref(), seed) };
         let mut job = Job::new(roster.rows(), plan, policy, start);
         let mut pace = Pace::new(settings.limits, &recent, seed);
         let mut observer = Observer::new(audience, mail, settings.limits.rate, events);
         observer.started(&run.to_string(), &portal_name, roster.rows().len(), start);
         observer.settled(&mut job, start);
+        let address = portal_address(settings, sandbox.as_ref());
+        let post = own.as_ref().map(|own| Post::new(own, &roster, &address, run, mailer.as_ref()));
         let wire = Carrier {
+            post: post.as_ref(),
             mail,
             portal: &portal,
             roster: &roster,
@@ -131,6 +139,7 @@ impl Opened {
         let drive = Drive {
             job: &mut job,
             pace: &mut pace,
+            mails: mails.as_mut(),
             wire: &wire,
             record: &recorder,
             clock: &clock,
@@ -148,6 +157,9 @@ impl Opened {
             }
             .instrument(span),
         );
+        if let Some(mailer) = &mailer {
+            runtime.block_on(mailer.close());
+        }
         let end = clock.stamp();
         job.conclude(end);
         observer.settled(&mut job, end);
@@ -163,13 +175,20 @@ impl Opened {
         });
         let trouble = storage_trouble(&job, &recorded, &written);
         let exit = close::exit(&job, &roster, signal, trouble.is_some(), &settings.selection.fail_on);
+        let mut previewed = match post.as_ref().filter(|_| settings.dry_run) {
+            Some(post) => outputs::preview(settings.sinks.preview.as_deref(), &job, post, roster.rows().len(), end),
+            None => outputs::Previewed::default(),
+        };
+        // As a run would end.
+        let fails = previewed.unmade > 0 && settings.selection.fail_on.outcomes.contains(&Outcome::Failed);
+        let exit = if exit == Exit::Clean && fails { Exit::Rows } else { exit };
         // The day's writes are gone through only where somebody is told of them.
         let frees_at = ledger
             .as_ref()
             .filter(|_| job.closed() == Some(&Closed::Daily))
             .and_then(|ledger| ledger.used(Some(account), std::time::Duration::ZERO).ok())
             .and_then(|used| end.wall.checked_add(used.frees_in?).ok());
-        let mut unwritten = Vec::new();
+        let mut unwritten = previewed.told();
         let mut seal = None;
         if let Some(ledger) = ledger.filter(|_| recorded.is_ok()) {
             let counts = job.tally().occurred().map(|(outcome, rows)| (word(mail, outcome), rows));
@@ -199,7 +218,8 @@ impl Opened {
             frees_at,
         });
         // Whoever reads them relies on them; a job's summary is a courtesy.
-        let lost = outputs::write(&mut summary, &job, &roster, settings, events, end.wall);
+        let mut lost = outputs::write(&mut summary, &job, &roster, settings, events, end.wall);
+        lost.extend(previewed.lost);
         let exit = if lost.is_empty() { exit } else { Exit::Storage };
         let rest = if are_whole { "; the results and the ledger are whole" } else { "" };
         unwritten.extend(lost.into_iter().map(|what| format!("{what}{rest}")));
@@ -236,6 +256,7 @@ impl Beginning<'_> {
         &self,
         ledger: &mut Ledger,
         start: RunStart,
+        own: Option<&mut Own>,
         say: impl FnMut(&str),
     ) -> Result<(Plan, Budget), anyhow::Error> {
         let Self { settings, roster, sender, agreed } = *self;
@@ -246,7 +267,7 @@ impl Beginning<'_> {
         let recovered = if settings.dry_run { Ok(()) } else { ledger.recover().map(drop) };
         let again = recovered
             .map_err(anyhow::Error::from)
-            .and_then(|()| open::decide_again(settings, roster, ledger, sender, agreed));
+            .and_then(|()| open::decide_again(settings, roster, ledger, sender, agreed, own));
         if again.is_err() {
             // Every way out of a session ends it, or the next run would wait for this one.
             ledger.end_run(Exit::NotStarted.code(), 0, [("not_attempted", 0)])?;
@@ -268,6 +289,7 @@ fn beginning(
         account,
         command: match settings.mail {
             _ if settings.dry_run => DRY_RUN.to_owned(),
+            Mail::Congratulation if settings.own.is_some() => BY_MAIL.to_owned(),
             Mail::Congratulation => "run".to_owned(),
             Mail::Invitation => "invite".to_owned(),
         },
@@ -287,7 +309,13 @@ fn ends_at(settings: &Settings, now: Moment) -> Option<Moment> {
     Some(now + end.at.saturating_duration_since(std::time::Instant::now()))
 }
 
-fn policy(settings: &Settings, daily_left: u64, seed: u64) -> Policy {
+/// The portal's address, as people type it.
+fn portal_address(settings: &Settings, sandbox: Option<&Sandbox>) -> String {
+    let given = settings.portal.address.as_ref().map(|address| address.origin().to_string());
+    sandbox.map(Sandbox::origin).or(given).unwrap_or_default()
+}
+
+fn policy(settings: &Settings, daily_left: u64, own: Option<&Own>, seed: u64) -> Policy {
     let sending = &settings.sending;
     Policy {
         mail: settings.mail,
@@ -306,7 +334,8 @@ fn policy(settings: &Settings, daily_left: u64, seed: u64) -> Policy {
             .map(|at_most| Patience { at_most, poll: settings.trouble.poll }),
         ends_at: None,
         refresh: settings.selection.refresh,
-        needs_tenant: sending.sign_with.is_some() && sending.tenant.is_none(),
+        by_mail: own.map(Own::needs),
+        needs_tenant: own.is_none() && sending.sign_with.is_some() && sending.tenant.is_none(),
         seed,
     }
 }

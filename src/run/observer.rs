@@ -9,9 +9,11 @@ use crate::{
     display::{Shown, Span, count},
     mail,
     outcome::{Outcome, RowEnd},
-    pace::{Moment, Pace, Rate, Wait, WaitReason, Work},
+    pace::{Mails, Moment, Pace, Rate, Wait, WaitReason, Work},
+    portal::Effect,
     portal::Fault,
     report::{Class, Counted, Event, Events, Traffic},
+    smtp,
     workflow::{Job, Stamp},
 };
 
@@ -32,12 +34,16 @@ pub struct Observer<'a> {
     traffic: Traffic,
     shown_at: Option<Moment>,
     down: bool,
+    mail_server_down: bool,
     events: Option<Events>,
     /// What was last said to be waited for.
     waited: Option<&'static str>,
     /// How long the run still takes, and when that was looked at.
     left: Option<(Moment, Duration)>,
 }
+
+/// When requests may leave, and mails, where there are any.
+type Paces<'p> = (&'p Pace, Option<&'p Mails>);
 
 impl fmt::Debug for Observer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,11 +55,22 @@ impl<'a> Observer<'a> {
     /// An observer that tells this audience, and writes these events.
     pub fn new(audience: &'a mut dyn Audience, mail: Mail, rate: Rate, events: Option<Events>) -> Self {
         let traffic = Traffic::default();
-        Self { audience, mail, rate, traffic, shown_at: None, down: false, events, waited: None, left: None }
+        Self {
+            audience,
+            mail,
+            rate,
+            traffic,
+            shown_at: None,
+            down: false,
+            mail_server_down: false,
+            events,
+            waited: None,
+            left: None,
+        }
     }
 
     /// Shows where the run stands, now and then.
-    pub(crate) fn watch(&mut self, job: &Job<'_>, pace: &Pace, wait: Option<&Wait>, stamp: Stamp) {
+    pub(crate) fn watch(&mut self, job: &Job<'_>, pace: Paces<'_>, wait: Option<&Wait>, stamp: Stamp) {
         if self.shown_at.is_some_and(|at| stamp.now.saturating_since(at) < EVERY) {
             return;
         }
@@ -78,6 +95,16 @@ impl<'a> Observer<'a> {
             }
             (Some(_), true) | (None, false) => {}
         }
+        match (job.mail_server_down(), self.mail_server_down) {
+            (Some((_, why)), false) => {
+                let why = Shown(why);
+                self.audience
+                    .say(&format!("the mail server cannot be reached ({why}); mails wait and are tried again"));
+            }
+            (None, true) => self.audience.say("the mail server answers again"),
+            (Some(_), true) | (None, false) => {}
+        }
+        self.mail_server_down = job.mail_server_down().is_some();
     }
 
     /// One event when a wait begins.
@@ -92,6 +119,7 @@ impl<'a> Observer<'a> {
                 WaitReason::Refused => "refused",
                 WaitReason::InFlight => "in_flight",
                 WaitReason::Spread => "spread",
+                WaitReason::Mails => "mail_rate",
             };
             (Some(why), Some(long))
         } else if let Some((_, at)) = job.waiting() {
@@ -117,7 +145,7 @@ impl<'a> Observer<'a> {
     }
 
     /// How long the run still takes, as far as is known.
-    fn left(&mut self, job: &Job<'_>, pace: &Pace, now: Moment) -> Option<Duration> {
+    fn left(&mut self, job: &Job<'_>, (pace, mails): Paces<'_>, now: Moment) -> Option<Duration> {
         let (work, in_flight) = (job.work_left(), job.in_flight());
         if work == Work::default() && in_flight == (0, 0) {
             return None;
@@ -126,7 +154,10 @@ impl<'a> Observer<'a> {
         let looked = self.left.filter(|(at, _)| is_dear && now.saturating_since(*at) < NOW_AND_THEN);
         let (at, left) = looked.unwrap_or_else(|| {
             let (from, to) = job.bounds(now);
-            let left = pace.forecast(work, now);
+            let left = match mails {
+                Some(mails) => pace.forecast(Work { writes: 0, ..work }, now).max(mails.forecast(work.writes, now)),
+                None => pace.forecast(work, now),
+            };
             let left = from.map_or(left, |from| left.max(from.saturating_since(now)));
             (now, to.map_or(left, |to| left.min(to.saturating_since(now))))
         });
@@ -134,8 +165,8 @@ impl<'a> Observer<'a> {
         Some(left.saturating_sub(now.saturating_since(at))).filter(|left| *left > Duration::from_secs(1))
     }
 
-    fn standing(&mut self, job: &Job<'_>, pace: &Pace, wait: Option<&Wait>, now: Moment) -> Standing {
-        let pulse = pace.pulse();
+    fn standing(&mut self, job: &Job<'_>, pace: Paces<'_>, wait: Option<&Wait>, now: Moment) -> Standing {
+        let pulse = pace.0.pulse();
         let (links, all_links) = job.link_progress();
         let (open, ready) = job.backlog();
         let outcomes = *job.tally();
@@ -149,7 +180,7 @@ impl<'a> Observer<'a> {
         Standing {
             links: (u64::from(links), u64::from(all_links)),
             checks: (progress.to_check.saturating_sub(open + u64::from(reads)), progress.to_check),
-            mail: plural(self.mail),
+            mail: if pace.1.is_some() { "mails" } else { plural(self.mail) },
             messages: (ended, ended + ready + u64::from(writes)),
             rows: (outcomes.total(), progress.rows),
             outcomes: outcomes
@@ -199,6 +230,23 @@ impl<'a> Observer<'a> {
         match fault {
             None => tracing::debug!(class = class.as_str(), ms, "answered"),
             Some(fault) => tracing::debug!(class = class.as_str(), ms, %fault, "not answered as hoped"),
+        }
+    }
+
+    /// A mail ended.
+    pub(crate) fn mail(&mut self, left: Moment, fault: Option<&smtp::Fault>, stamp: Stamp) {
+        let latency = stamp.now.saturating_since(left);
+        let end = match fault {
+            None => Counted::Done,
+            Some(smtp::Fault::NotSent { .. } | smtp::Fault::Impossible { .. }) => Counted::NotSent,
+            Some(fault) if fault.effect() == Effect::NoneYet => Counted::Refused,
+            Some(_) => Counted::Failed,
+        };
+        self.traffic.add(Class::Mail, end, left.since_start(), latency);
+        let ms = latency.as_secs_f64() * 1000.0;
+        match fault {
+            None => tracing::debug!(ms, "the mail server took a mail"),
+            Some(fault) => tracing::debug!(ms, %fault, "a mail was not taken"),
         }
     }
 
@@ -259,6 +307,7 @@ fn waits_for(job: &Job<'_>, wait: Option<&Wait>, now: Moment) -> Option<String> 
                 WaitReason::Refused => "the portal refused, somebody else uses its limits too",
                 WaitReason::InFlight => "all places in flight are taken",
                 WaitReason::Spread => "requests are spread out",
+                WaitReason::Mails => "as many mails left as --smtp-rate admits",
             };
             return Some(format!("waiting {}: {why}", Span(long)));
         }

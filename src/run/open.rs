@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::{
     Telling,
     bind::{self, Bound, Holds},
+    own::{self, Own},
     reach::{Reached, reach},
     record,
 };
@@ -21,9 +22,10 @@ use crate::{
     attempt::{Held, LetGo, Mail},
     display::{count, shown_path},
     file::{self, Target},
-    ledger::{self, Ledger, Lock},
+    ledger::{self, Ledger, LedgerError, Lock},
     mail::needs,
     origin::Origin,
+    pace::{Mails, Moment},
     plan::{Budget, Forecast, Plan, bound::PlanFile},
     portal::Portal,
     report::Events,
@@ -32,6 +34,7 @@ use crate::{
     sandbox::Sandbox,
     secret::Secret,
     settings::Settings,
+    smtp::Mailer,
 };
 
 /// What a portal admits unless its owner changed it (`docspace-contract.md` §5).
@@ -52,6 +55,9 @@ pub struct Opened {
     pub ever_sent: bool,
     /// The portal's name, for people.
     pub portal_name: String,
+    /// The message of one's own, where there is one.
+    pub own: Option<Own>,
+    pub(super) mailer: Option<Mailer>,
     pub(super) target: Target,
     pub(super) portal: Portal,
     pub(super) account: [u8; 8],
@@ -85,6 +91,7 @@ pub struct Foreseen {
     origin: Option<Origin>,
     account: Option<[u8; 8]>,
     ledger: Option<Ledger>,
+    own: Option<Own>,
 }
 
 impl Foreseen {
@@ -100,6 +107,7 @@ impl Foreseen {
             origin,
             account: self.account,
             ledger: self.ledger.as_ref(),
+            own: self.own.as_ref(),
             now: self.budget.now,
         };
         Ok(PlanFile::of(bind::content(settings, &decided)?))
@@ -137,18 +145,26 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
         }
     });
     look_at_roster(settings, &roster, telling)?;
+    let mut own = Own::read(settings, &roster)?;
     let roster_path = match &settings.source {
         Source::Path(path) => Some(path.as_path()),
         Source::Stdin => None,
     };
     results::probe(settings.mail, &target, roster_path, is_results)?;
     let events = side_outputs(settings)?;
-    let machine_key = settings.sending.sign_with.as_deref().map(|path| machine_key(path, telling)).transpose()?;
+    // A message of one's own has no key to be signed.
+    let sign_with = settings.sending.sign_with.as_deref().filter(|_| own.is_none());
+    let machine_key = sign_with.map(|path| machine_key(path, telling)).transpose()?;
     let Reached { portal, origin, name, account, sandbox } = reach(settings, &roster, machine_key.as_ref(), telling)?;
     if let Some(bound) = &bound {
         // Before the ledger is opened, which knows a portal's other address by another name.
-        bound.check_terms(settings, &origin, account)?;
+        bound.check_terms(settings, own.as_ref(), &origin, account)?;
     }
+    let mail_server = sandbox.as_ref().map(Sandbox::mail_server);
+    let mailer = match &settings.own {
+        Some(own) => own::mailer(settings, own, mail_server.as_deref(), telling)?,
+        None => None,
+    };
     say_rate(settings, telling);
     let (lock, mut ledger) = record::open(settings, &origin, telling)?;
     // A dry run records nothing but the requests that it used; an intent of a dead run is unknown to it all the same.
@@ -162,11 +178,14 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
         ledger.turn_to(&origin, &settings.ledger.formerly)?;
     }
     let used = ledger.used(Some(account), Duration::ZERO)?;
-    let budget = budget(settings, &used);
+    let budget = budget(settings, &used, own.as_ref());
     let sender = Sender { origin: &origin, account, bound: bound.as_ref() };
-    let plan = decide_bound(settings, &roster, &ledger, sender, budget.now)?;
+    let plan = decide_bound(settings, &roster, &ledger, sender, own.as_ref(), budget.now)?;
+    if let Some(own) = &mut own {
+        own.take_in(&roster, &plan)?;
+    }
     say_old(&plan, &budget, telling);
-    let forecast = plan.forecast(roster.rows(), &budget);
+    let forecast = with_mails(settings, plan.forecast(roster.rows(), &budget), Some(&ledger))?;
     refuse_too_many(settings, &forecast)?;
     Ok(Opened {
         roster,
@@ -175,6 +194,8 @@ pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, an
         budget,
         ever_sent: used.ever_sent,
         portal_name: name,
+        own,
+        mailer,
         target,
         portal,
         account,
@@ -197,6 +218,8 @@ pub fn foresee(
     let roster = Roster::read_as(&settings.source, &settings.reading)?;
     roster.said_aloud().for_each(|line| (telling.say)(&line));
     refuse_unusable(settings, &roster)?;
+    settings.own.as_ref().map_or(Ok(()), own::refuse_beside)?;
+    let mut own = Own::read(settings, &roster)?;
     let origin = settings.portal.address.as_ref().map(crate::origin::PortalAddress::origin);
     let ledger = match &origin {
         Some(origin) => record::look(settings, origin, telling)?,
@@ -208,14 +231,17 @@ pub fn foresee(
         Some(ledger) => ledger.used(account, Duration::ZERO)?,
         None => ledger::Use { daily: 0, frees_in: None, recent: Vec::new(), ever_sent: false },
     };
-    let budget = Budget { portal_users, ..budget(settings, &used) };
+    let budget = Budget { portal_users, ..budget(settings, &used, own.as_ref()) };
     let planned_for = origin.clone().unwrap_or_else(Origin::of_sandbox);
     let (plan, holds) = decide(settings, &roster, ledger.as_ref(), &planned_for, &BTreeSet::new())?;
+    if let Some(own) = &mut own {
+        own.take_in(&roster, &plan)?;
+    }
     say_old(&plan, &budget, telling);
-    let forecast = plan.forecast(roster.rows(), &budget);
+    let forecast = with_mails(settings, plan.forecast(roster.rows(), &budget), ledger.as_ref())?;
     refuse_too_many(settings, &forecast)?;
     let (knows_ledger, knows_account) = (ledger.is_some(), account.is_some());
-    Ok(Foreseen { roster, forecast, budget, knows_ledger, knows_account, plan, holds, origin, account, ledger })
+    Ok(Foreseen { roster, forecast, budget, knows_ledger, knows_account, plan, holds, origin, account, ledger, own })
 }
 
 /// To which portal, by which account and under which plan something is sent.
@@ -234,12 +260,16 @@ pub(super) fn decide_again(
     ledger: &Ledger,
     sender: Sender<'_>,
     agreed: &Forecast,
+    own: Option<&mut Own>,
 ) -> Result<(Plan, Budget), anyhow::Error> {
     record::check_seal(settings, ledger)?;
     let used = ledger.used(Some(sender.account), Duration::ZERO)?;
-    let budget = budget(settings, &used);
-    let plan = decide_bound(settings, roster, ledger, sender, budget.now)?;
-    let forecast = plan.forecast(roster.rows(), &budget);
+    let budget = budget(settings, &used, own.as_deref());
+    let plan = decide_bound(settings, roster, ledger, sender, own.as_deref(), budget.now)?;
+    if let Some(own) = own {
+        own.take_in(roster, &plan)?;
+    }
+    let forecast = with_mails(settings, plan.forecast(roster.rows(), &budget), Some(ledger))?;
     refuse_too_many(settings, &forecast)?;
     let (before, now) = (agreed.requests.messages.most, forecast.requests.messages.most);
     if now > before && !settings.dry_run {
@@ -259,13 +289,14 @@ fn decide_bound(
     roster: &Roster,
     ledger: &Ledger,
     Sender { origin, account, bound }: Sender<'_>,
+    own: Option<&Own>,
     now: Timestamp,
 ) -> Result<Plan, anyhow::Error> {
-    let own = bound.map(|bound| ledger.runs_of_plan(&bound.hash())).transpose()?.unwrap_or_default();
-    let (plan, holds) = decide(settings, roster, Some(ledger), origin, &own)?;
+    let of_this_plan = bound.map(|bound| ledger.runs_of_plan(&bound.hash())).transpose()?.unwrap_or_default();
+    let (plan, holds) = decide(settings, roster, Some(ledger), origin, &of_this_plan)?;
     if let Some(bound) = bound {
         let (plan, holds, account, ledger) = (&plan, &holds, Some(account), Some(ledger));
-        bound.check(settings, &bind::Decided { roster, plan, holds, origin, account, ledger, now })?;
+        bound.check(settings, &bind::Decided { roster, plan, holds, origin, account, ledger, own, now })?;
     }
     Ok(plan)
 }
@@ -320,17 +351,41 @@ fn refuse_too_many(settings: &Settings, forecast: &Forecast) -> Result<(), anyho
 }
 
 #[expect(clippy::disallowed_methods, reason = "a plan is made for now; the run's own clock starts later")]
-fn budget(settings: &Settings, used: &ledger::Use) -> Budget {
+fn budget(settings: &Settings, used: &ledger::Use, own: Option<&Own>) -> Budget {
     let now = Timestamp::now();
-    Budget {
+    let base = Budget {
         rate: settings.limits.rate,
         daily: settings.daily_writes,
         daily_left: settings.daily_writes.saturating_sub(used.daily),
         frees_at: used.frees_in.and_then(|frees_in| now.checked_add(frees_in).ok()),
         limit: settings.sending.limit,
+        by_mail: own.map(|own| own.needs().culture),
         portal_users: None,
         now,
+    };
+    // What goes by a mail server is no write of the portal's.
+    let unlimited = Budget { daily: u64::MAX, daily_left: u64::MAX, frees_at: None, ..base };
+    if own.is_some() { unlimited } else { base }
+}
+
+/// The mail server's limits, from now on.
+pub(super) fn mails(settings: &Settings, ledger: Option<&Ledger>) -> Result<Option<Mails>, LedgerError> {
+    let Some(own) = &settings.own else { return Ok(None) };
+    let longest = own.rates.iter().map(|rate| rate.window).max().unwrap_or_default();
+    let recent = ledger.map(|ledger| ledger.mails_within(longest)).transpose()?.unwrap_or_default();
+    // The sandbox's mail server takes as many as come.
+    let rates = if settings.sandbox { &[] } else { own.rates.as_slice() };
+    Ok(Some(Mails::new(rates, &recent, own.connections)))
+}
+
+/// How long it takes where the mail server's limits are what takes longest.
+fn with_mails(settings: &Settings, forecast: Forecast, ledger: Option<&Ledger>) -> Result<Forecast, LedgerError> {
+    let Some(mails) = mails(settings, ledger)? else { return Ok(forecast) };
+    let takes = mails.forecast(forecast.requests.messages.most, Moment::START);
+    if takes <= forecast.duration() {
+        return Ok(forecast);
     }
+    Ok(Forecast { windows: forecast.windows.max(1), minutes: takes.as_secs_f64() / 60.0, ..forecast })
 }
 
 // ---- options and roster ----
@@ -339,6 +394,7 @@ fn refuse_contradictions(settings: &Settings) -> Result<(), anyhow::Error> {
     if matches!(&settings.output, Some(Target::Path(path)) if path.as_os_str().is_empty()) {
         bail!("-o needs the path of a file, or - for standard output");
     }
+    own::refuse_contradictions(settings)?;
     let summary_to_stdout = settings.sinks.summary_json == Some(Target::Stdout);
     if settings.output == Some(Target::Stdout) && summary_to_stdout {
         bail!("the results and the JSON summary cannot both go to standard output; give one of them a file");

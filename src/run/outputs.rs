@@ -9,18 +9,21 @@ use std::{
 use anyhow::Context;
 use jiff::Timestamp;
 
+use super::own::Post;
 use crate::{
-    display::{moment, shown_path},
+    display::{count, moment, shown_path},
     exit::Exit,
-    file::{Target, write_whole},
+    file::{Target, new_folder, write_whole},
+    letter::preview_name,
     outcome::Outcome,
+    reason::Reason,
     report::{
         About, Attention, Event, Events, MOST_ROWS, PageRow, Summary, SummaryJson, annotations, bad_rows, junit,
         markdown, not_started, outputs, page,
     },
     roster::{Roster, Source},
     settings::{GitHub, Settings},
-    workflow::Job,
+    workflow::{Job, Stamp},
 };
 
 /// Writes each of them, whatever became of the others; returns what could not be written. What tells of the exit status
@@ -73,6 +76,62 @@ pub(super) fn write(
 fn put(path: &Path, text: &str) -> Result<(), anyhow::Error> {
     write_whole(path, |out| out.write_all(text.as_bytes()))
         .with_context(|| format!("{} could not be written", shown_path(path)))
+}
+
+/// So many rows are named whose mails cannot be made.
+const NAMED: usize = 10;
+
+/// What a dry run found of the mails that would be sent.
+#[derive(Debug, Default)]
+pub(super) struct Previewed {
+    /// Rows whose mail cannot be made, and so would fail: how many, and the first of them.
+    pub(super) unmade: usize,
+    first: Vec<String>,
+    /// Mails that could not be written.
+    pub(super) lost: Vec<String>,
+}
+
+impl Previewed {
+    /// What is said of the mails that cannot be made.
+    pub(super) fn told(&mut self) -> Vec<String> {
+        let mut told = std::mem::take(&mut self.first);
+        let more = self.unmade.saturating_sub(told.len());
+        if more > 0 {
+            told.push(format!("and {} more for which no mail can be made", count(more as u64, "row")));
+        }
+        told
+    }
+}
+
+/// Makes each mail that a dry run would send, and writes them where a folder is named, which is new then.
+pub(super) fn preview(folder: Option<&Path>, job: &Job<'_>, post: &Post<'_>, rows: usize, at: Stamp) -> Previewed {
+    let mut previewed = Previewed::default();
+    if let Some(Err(error)) = folder.map(new_folder) {
+        previewed.lost.push(error.to_string());
+        return previewed;
+    }
+    for row in 0..u32::try_from(rows).unwrap_or(u32::MAX) {
+        let end = job.end(row as usize);
+        let would_be_sent = end.is_some_and(|end| end.reason.as_deref() == Some(&Reason::WouldBeSent));
+        let Some(user) = job.user(row).filter(|_| would_be_sent) else { continue };
+        let number = row as usize + 1;
+        match (post.mail(row, user, &format!("preview-{number}"), at), folder) {
+            (Err(why), _) => {
+                previewed.unmade += 1;
+                if previewed.first.len() < NAMED {
+                    previewed.first.push(format!("row {number}: no mail can be made for this person: {why}"));
+                }
+            }
+            (Ok(_), None) => {}
+            (Ok(mail), Some(folder)) => {
+                let path = folder.join(preview_name(number, rows));
+                if let Err(error) = write_whole(&path, |out| out.write_all(&mail.bytes)) {
+                    previewed.lost.push(format!("{} could not be written: {error}", shown_path(&path)));
+                }
+            }
+        }
+    }
+    previewed
 }
 
 /// Whoever reads our output may have seen enough.
@@ -166,6 +225,7 @@ fn page_of_run(
 fn about(summary: &Summary, settings: &Settings) -> About {
     About {
         mail: settings.mail,
+        carrier: Some(summary.carrier),
         title: summary.roster.clone(),
         lines: vec![
             format!("{}, run {}", summary.portal, summary.run),

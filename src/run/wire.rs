@@ -2,13 +2,18 @@
 
 use reqwest::Method;
 
-use super::drive::{Addressed, Wire};
+use super::{
+    drive::{Addressed, Ready, Wire},
+    own::Post,
+};
 use crate::{
     attempt::Mail,
+    ledger::AttemptId,
     portal::{Fault, LinkAnswer, Page, Person, Portal, Wanted},
     roster::Roster,
     secret::Secret,
     signing::signed_key,
+    smtp,
     user::{Email, EmployeeType, UserId},
     workflow::{Letter, Stamp},
 };
@@ -25,6 +30,8 @@ pub(super) struct Carrier<'r> {
     pub(super) machine_key: Option<&'r Secret>,
     /// The language of invitations.
     pub(super) culture: Option<&'r str>,
+    /// Makes and delivers mails of one's own, where messages go by a mail server.
+    pub(super) post: Option<&'r Post<'r>>,
 }
 
 impl Carrier<'_> {
@@ -39,6 +46,13 @@ impl Carrier<'_> {
                 Err("the portal's tenant number is not known, so its key cannot be signed".to_owned())
             }
             (None, None, _) => Ok((self.key.to_owned(), false)),
+        }
+    }
+
+    /// The portal told of somebody.
+    fn met(&self, person: &Person) {
+        if let Some(post) = self.post {
+            post.met(person);
         }
     }
 
@@ -73,26 +87,36 @@ impl Carrier<'_> {
 
 impl Wire for Carrier<'_> {
     async fn link(&self, kind: EmployeeType) -> Result<LinkAnswer, Fault> {
-        self.portal.invite_link(kind).await
+        let answer = self.portal.invite_link(kind).await?;
+        if let Some(post) = self.post {
+            post.link_came(kind, &answer);
+        }
+        Ok(answer)
     }
 
     async fn page(&self, start: u64) -> Result<Page, Fault> {
         let wanted = match self.mail {
             // Whether somebody can be invited depends on more than their status.
             Mail::Invitation => Wanted::Everything { status: None },
+            Mail::Congratulation if self.post.is_some_and(Post::needs_name) => Wanted::StatusAddressAndName,
+            Mail::Congratulation if self.post.is_some() => Wanted::StatusAndAddress,
             Mail::Congratulation if self.roster.columns().email.is_some() => Wanted::StatusAndAddress,
             Mail::Congratulation => Wanted::Status,
         };
-        self.portal.page(start, wanted).await
+        let page = self.portal.page(start, wanted).await?;
+        if let Some(post) = self.post {
+            page.people.iter().for_each(|person| post.met(person));
+        }
+        Ok(page)
     }
 
     async fn account(&self, user: UserId) -> Result<Person, Fault> {
-        self.portal.account(user).await
+        self.portal.account(user).await.inspect(|person| self.met(person))
     }
 
     async fn person(&self, row: u32) -> Result<Person, Fault> {
         match self.email(row) {
-            Ok(email) => self.portal.person(&email).await,
+            Ok(email) => self.portal.person(&email).await.inspect(|person| self.met(person)),
             Err(why) => Err(Fault::NotSent { why, for_good: true }),
         }
     }
@@ -101,7 +125,21 @@ impl Wire for Carrier<'_> {
         self.portal.tenant().await
     }
 
-    fn address(&self, letter: &Letter, users: &[Option<UserId>], tenant: Option<i64>, stamp: Stamp) -> Addressed {
+    fn address(
+        &self,
+        letter: &Letter,
+        users: &[Option<UserId>],
+        tenant: Option<i64>,
+        attempt: Option<AttemptId>,
+        stamp: Stamp,
+    ) -> Addressed {
+        if let Some(post) = self.post {
+            let made = match (letter.rows.as_slice(), users, attempt) {
+                ([row], [Some(user)], Some(attempt)) => post.mail(*row, *user, &attempt.number().to_string(), stamp),
+                _ => Err("the row has no user id".to_owned()),
+            };
+            return made.map_or_else(Addressed::Unmade, Addressed::Mail);
+        }
         let made = match (self.mail, letter.rows.as_slice(), users) {
             (Mail::Congratulation, [row], [Some(user)]) => self
                 .key_of(*row, *user, tenant, stamp)
@@ -121,7 +159,17 @@ impl Wire for Carrier<'_> {
                 let method = if again { Method::PUT } else { Method::POST };
                 self.portal.submit(method, "/api/2.0/people/invite", body).await
             }
-            Addressed::Impossible(why) => Err(Fault::NotSent { why, for_good: true }),
+            Addressed::Impossible(why) | Addressed::Unmade(why) => Err(Fault::NotSent { why, for_good: true }),
+            Addressed::Mail(_) => {
+                Err(Fault::NotSent { why: "a mail goes by a mail server".to_owned(), for_good: true })
+            }
+        }
+    }
+
+    async fn deliver(&self, mail: Ready) -> Result<(), smtp::Fault> {
+        match self.post.and_then(|post| post.mailer) {
+            Some(mailer) => mailer.deliver(&mail.envelope, &mail.bytes).await,
+            None => Err(smtp::Fault::Impossible { why: "there is no mail server".to_owned() }),
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct User {
     pub activation: u8,
     /// The role.
     pub role: EmployeeType,
+    /// The language that the user chose.
+    pub culture: String,
     /// When, as the portal writes it.
     pub registered: String,
 }
@@ -47,6 +49,7 @@ impl User {
             status: if active { 1 } else { 4 },
             activation: if active { 1 } else { 2 },
             role,
+            culture: if digest.get(1).is_some_and(|byte| byte % 4 == 0) { "de-DE" } else { "en-US" }.to_owned(),
             registered: "2026-11-02T09:12:33.0000000+00:00".to_owned(),
         }
     }

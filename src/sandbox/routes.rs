@@ -660,7 +660,7 @@ fn record(user: &User, tenant: i64) -> Value {
         "userName": user.email.split('@').next(), "status": user.status, "activationStatus": user.activation,
         "workFromDate": "2026-11-02T09:12:33", "email": user.email, "removed": false,
         "lastModified": "2026-11-02T09:20:01", "tenantId": tenant, "isActive": user.is_active(),
-        "cultureName": "en-US", "mobilePhoneActivationStatus": 0, "ldapQouta": 0,
+        "cultureName": user.culture, "mobilePhoneActivationStatus": 0, "ldapQouta": 0,
         "createDate": "2026-11-02T09:12:33", "createdBy": CALLER, "spam": false, "checkActivation": !user.is_active(),
     })
 }

@@ -87,6 +87,14 @@ impl Contact {
         }
     }
 
+    /// A request that was to be a probe did not leave, for a reason of its own.
+    pub(super) fn never_left(&mut self, now: Moment) {
+        if let Some(down) = self.down.as_mut().filter(|down| down.probing) {
+            down.probing = false;
+            down.next = now;
+        }
+    }
+
     /// When to look again, while the portal is down.
     pub(super) fn wake(&self) -> Option<Moment> {
         let down = self.down.as_ref()?;

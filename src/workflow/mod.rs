@@ -19,6 +19,7 @@ mod contact;
 mod doubt;
 mod job;
 mod links;
+mod mail_server;
 mod survey;
 
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub use self::{
     contact::Unreachable,
     job::{Job, Progress},
 };
-use crate::{attempt::Mail, pace::Moment, portal::Fault, user::EmployeeType};
+use crate::{attempt::Mail, letter, pace::Moment, portal::Fault, reason::Stop, user::EmployeeType};
 
 /// What the run is told to do.
 #[derive(Debug, Clone)]
@@ -59,6 +60,8 @@ pub struct Policy {
     pub refresh: bool,
     /// Whether the portal's tenant number is needed for signing, and not known yet.
     pub needs_tenant: bool,
+    /// What the message of one's own needs that goes by a mail server, where one does.
+    pub by_mail: Option<letter::Needs>,
     /// Makes the jitter repeatable.
     pub seed: u64,
 }
@@ -127,6 +130,8 @@ pub enum Closed {
     PortalsInvitations(String),
     /// Keys are to be signed, and the portal does not tell its tenant number.
     NoTenant(String),
+    /// The mail server takes no more, or cannot be reached.
+    MailServer(Stop),
 }
 
 /// Why the run ends before its rows do.

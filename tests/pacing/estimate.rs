@@ -14,9 +14,10 @@ use onboard::{
     roster::{Row, RowState},
     run::{
         Observer,
-        drive::{Addressed, Clock, Drive, Record, Wire},
+        drive::{Addressed, Clock, Drive, Ready, Record, Wire},
     },
     signals::Signal,
+    smtp,
     user::{EmployeeType, UserId},
     workflow::{Job, Letter, Policy, Stamp},
 };
@@ -84,6 +85,7 @@ impl Outside<'_> {
             tenant: None,
             name: String::new(),
             role: EmployeeType::User,
+            culture: String::new(),
             registered: String::new(),
         }
     }
@@ -118,7 +120,14 @@ impl Wire for Outside<'_> {
         unreachable!("nothing is signed here")
     }
 
-    fn address(&self, _: &Letter, users: &[Option<UserId>], _: Option<i64>, _: Stamp) -> Addressed {
+    fn address(
+        &self,
+        _: &Letter,
+        users: &[Option<UserId>],
+        _: Option<i64>,
+        _: Option<AttemptId>,
+        _: Stamp,
+    ) -> Addressed {
         Addressed::Congratulation {
             user: users.first().copied().flatten().expect("a user"),
             key: String::new(),
@@ -128,6 +137,10 @@ impl Wire for Outside<'_> {
 
     async fn send(&self, _: Addressed) -> Result<(), Fault> {
         self.request(self.day.write).await
+    }
+
+    async fn deliver(&self, _: Ready) -> Result<(), smtp::Fault> {
+        unreachable!("no mail server here")
     }
 }
 
@@ -205,6 +218,7 @@ fn run(day: Day, seed: u64) -> Came {
             daily: 10_000,
             daily_left: day.daily_left,
             frees_at: None,
+            by_mail: None,
             limit: day.limit,
             portal_users: Some(u64::from(day.people)),
             now: Timestamp::UNIX_EPOCH,
@@ -222,6 +236,7 @@ fn run(day: Day, seed: u64) -> Came {
             wait: None,
             ends_at: day.ends_at.map(|at| Moment::START + at),
             refresh: false,
+            by_mail: None,
             needs_tenant: false,
             seed,
         };
@@ -234,6 +249,7 @@ fn run(day: Day, seed: u64) -> Came {
         let drive = Drive {
             job: &mut job,
             pace: &mut pace,
+            mails: None,
             wire: &outside,
             record: &outside,
             clock: &outside,

@@ -7,7 +7,7 @@ use rusqlite::params;
 use super::state::Ledger;
 use crate::{
     attempt::{Held, Mail, Subject},
-    ledger::{Elsewhere, LedgerError, Use, Whom},
+    ledger::{BY_MAIL, Elsewhere, LedgerError, Use, Whom},
     origin::Origin,
     pace::RecentUse,
     user::EmailDigest,
@@ -125,6 +125,28 @@ impl Ledger {
         })
     }
 
+    /// Mails that left in this time before now by a mail server, whatever portal they were about, unless they certainly had
+    /// no effect. When they ended is when they are counted: the server had them by then.
+    pub fn mails_within(&self, window: Duration) -> Result<Vec<RecentUse>, LedgerError> {
+        let now = self.clock.now();
+        let since = now.saturating_sub(i64::try_from(window.as_millis()).unwrap_or(i64::MAX));
+        let broken = self.broken();
+        let mut statement = self
+            .connection
+            .prepare(
+                "SELECT coalesce(attempt.ended_at, began_at) AS at FROM attempt JOIN run ON run.id = attempt.run \
+                 WHERE command = ?1 AND at > ?2 AND state <> 'no_effect'",
+            )
+            .map_err(&broken)?;
+        let ages = statement
+            .query_map(params![BY_MAIL, since], |row| row.get::<_, i64>(0))
+            .and_then(Iterator::collect::<Result<Vec<i64>, _>>)
+            .map_err(&broken)?;
+        // A stamp in the future was made by a wrong clock; it counts from now.
+        let age = |at: i64| Duration::from_millis(u64::try_from(now.saturating_sub(at)).unwrap_or(0));
+        Ok(ages.into_iter().map(|at| RecentUse { age: age(at), count: 1 }).collect())
+    }
+
     /// Whether anything was ever accepted by this portal.
     fn has_sent(&self) -> Result<bool, LedgerError> {
         let mut sent = false;
@@ -146,22 +168,22 @@ impl Ledger {
         let mut statement = self
             .connection
             .prepare(
-                "SELECT began_at, attempt.portal, state, counted, account FROM attempt JOIN run ON run.id = attempt.run \
-                 ORDER BY attempt.id DESC",
+                "SELECT began_at, attempt.portal, state, counted, account, command = ?1 FROM attempt \
+                 JOIN run ON run.id = attempt.run ORDER BY attempt.id DESC",
             )
             .map_err(&broken)?;
-        let mut rows = statement.query([]).map_err(&broken)?;
+        let mut rows = statement.query([BY_MAIL]).map_err(&broken)?;
         let (mut count, mut first): (u64, Option<i64>) = (0, None);
         while let Some(row) = rows.next().map_err(&broken)? {
-            let read = || -> rusqlite::Result<(i64, i64, String, bool, Vec<u8>)> {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            let read = || -> rusqlite::Result<(i64, i64, String, bool, Vec<u8>, bool)> {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
             };
-            let (began_at, portal, state, counted, whose) = read().map_err(&broken)?;
+            let (began_at, portal, state, counted, whose, by_mail) = read().map_err(&broken)?;
             // A clock that was set back leaves stamps a little out of order.
             if began_at < since.saturating_sub(DAY_MS) {
                 break;
             }
-            let counts = counted || state != "no_effect";
+            let counts = !by_mail && (counted || state != "no_effect");
             if began_at > since
                 && counts
                 && self.portals.contains(&portal)

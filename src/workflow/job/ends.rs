@@ -20,6 +20,7 @@ impl Job<'_> {
             Some(Closed::RefusedAlike(_)) => reason::Stop::RefusedAlike(self.policy.mail),
             Some(Closed::Limit) => reason::Stop::Limit,
             Some(Closed::Daily) => reason::Stop::Daily,
+            Some(Closed::MailServer(stop)) => stop.clone(),
             Some(Closed::NoTenant(_)) => reason::Stop::NoTenant,
             Some(Closed::PortalsDaily(_)) => reason::Stop::PortalsDaily,
             Some(Closed::PortalsInvitations(said)) => reason::Stop::PortalsInvitations(said.clone()),

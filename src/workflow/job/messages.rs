@@ -21,7 +21,9 @@ impl Job<'_> {
     pub fn intent_refused(&mut self, row: u32, held: Held, stamp: Stamp) {
         self.outbox.landed();
         // A probe that did not leave after all.
-        if self.mood.contact.down().is_some() {
+        if self.policy.by_mail.is_some() {
+            self.mood.mails.never_left(stamp.now);
+        } else if self.mood.contact.down().is_some() {
             self.mood.answered();
         }
         let (outcome, note) = plan::left_by(self.policy.mail, held, &mut self.rows.notes);

@@ -4,6 +4,7 @@
 
 mod answers;
 mod ends;
+mod mails;
 mod messages;
 mod mood;
 mod next;
@@ -21,6 +22,7 @@ use super::{Halt, Policy, Stamp, links::Links};
 use crate::{
     mail::{Needs, needs},
     outcome::Outcome,
+    pace::Moment,
     plan::Plan,
     roster,
     user::{EmailDigest, UserId},
@@ -47,13 +49,19 @@ pub struct Job<'r> {
     mood: Mood,
     outbox: Outbox,
     unknown_before: u64,
+    /// When the clock was looked at last.
+    now: Moment,
     remarks: Vec<String>,
 }
 
 impl<'r> Job<'r> {
     /// A job that carries out this plan.
     pub fn new(roster: &'r [roster::Row], plan: Plan, policy: Policy, stamp: Stamp) -> Self {
-        let needs = needs(policy.mail);
+        let mut needs = needs(policy.mail);
+        if policy.by_mail.is_some_and(|message| message.culture) {
+            // The listing tells nobody's language.
+            needs.pages_from = u64::MAX;
+        }
         let rows = Rows::new(roster, plan, policy.refresh || needs.looks_at_held, stamp);
         let mut links = Links::default();
         if needs.links {
@@ -69,6 +77,7 @@ impl<'r> Job<'r> {
             mood: Mood::new(policy.retries, policy.outage, policy.max_unknown, policy.seed),
             outbox: Outbox::new(needs.batch, needs.again_at_most),
             unknown_before,
+            now: stamp.now,
             remarks: Vec::new(),
             rows,
             needs,

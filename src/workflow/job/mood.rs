@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::{
     pace::{Backoff, Moment},
     portal::Fault,
-    workflow::{Closed, Halt, Unreachable, breaker::Breaker, contact::Contact, doubt::Doubt},
+    workflow::{Closed, Halt, Unreachable, breaker::Breaker, contact::Contact, doubt::Doubt, mail_server::MailServer},
 };
 
 /// Until the portal has answered one question as a portal does, no more than so many are out.
@@ -20,6 +20,8 @@ const SILENT: &str = "it takes connections, but does not answer";
 #[derive(Debug)]
 pub(super) struct Mood {
     pub(super) contact: Contact,
+    /// The mail server's, where messages go by one.
+    pub(super) mails: MailServer,
     pub(super) breaker: Breaker,
     pub(super) doubt: Doubt,
     backoff: Backoff,
@@ -43,6 +45,7 @@ impl Mood {
     pub(super) fn new(retries: u32, outage: Duration, max_unknown: u32, seed: u64) -> Self {
         Self {
             contact: Contact::new(retries, outage),
+            mails: MailServer::new(retries, outage, seed),
             breaker: Breaker::new(),
             doubt: Doubt::new(max_unknown, outage),
             backoff: Backoff::new(seed),

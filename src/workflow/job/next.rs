@@ -98,6 +98,13 @@ impl Job<'_> {
         if stopped || self.outbox.is_empty() || !self.mood.contact.open(now) {
             return false;
         }
+        if let Some(message) = self.policy.by_mail {
+            // Whether there is a link is known for all, or it is not sent to any.
+            let waits = message.invite_link && self.questions.links.pending();
+            if waits || !self.mood.mails.admits(self.outbox.in_flight, now) {
+                return false;
+            }
+        }
         let in_flight = self.outbox.in_flight;
         if self.may_be_sent() == 0 {
             if in_flight == 0 {
@@ -161,7 +168,10 @@ impl Job<'_> {
         let in_flight = self.outbox.in_flight;
         let at_most = self.may_be_sent().min(self.mood.breaker.room(in_flight)).min(self.mood.doubt.room());
         let (rows, again) = self.outbox.take(now, at_most, self.knows_all())?;
-        self.mood.contact.leaving();
+        match self.policy.by_mail {
+            Some(_) => self.mood.mails.leaving(),
+            None => self.mood.contact.leaving(),
+        }
         for row in &rows {
             self.rows.enter(*row, Stage::Sending);
         }
@@ -183,13 +193,16 @@ impl Job<'_> {
         if self.mood.contact.down().is_some() {
             return [contact, patience, ends_at].into_iter().flatten().min();
         }
-        [questions.wake(), poll, wait_end, patience, self.outbox.wake(), ends_at].into_iter().flatten().min()
+        let mails = self.mood.mails.wake(self.now).filter(|_| self.policy.by_mail.is_some() && !self.outbox.is_empty());
+        [questions.wake(), mails, poll, wait_end, patience, self.outbox.wake(), ends_at].into_iter().flatten().min()
     }
 
     /// Looks at the clock, and at what came: outages that last too long, refusals that are about everybody, users to look
     /// at again.
     pub fn tick(&mut self, stamp: Stamp) {
+        self.now = stamp.now;
         self.mood.tick(stamp.now);
+        self.tick_mails(stamp);
         if self.policy.ends_at.is_some_and(|at| stamp.now >= at) && self.mood.halt.is_none() && !self.is_finished() {
             self.halt(Halt::Time);
             self.remarks.push(

@@ -1,6 +1,10 @@
 //! The outbox: whose mail is ready to leave, what is on its way, and what this run may still send.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    time::Duration,
+};
 
 use crate::pace::Moment;
 
@@ -10,6 +14,8 @@ pub(super) struct Outbox {
     ready: VecDeque<(u32, Moment)>,
     /// Rows to be sent it once more: many share a request.
     ready_again: VecDeque<(u32, Moment)>,
+    /// Rows whose mail is tried again at some time.
+    later: BinaryHeap<Reverse<(Moment, u32)>>,
     pub(super) in_flight: u32,
     /// People to whom it was sent in this run, or may have been.
     pub(super) sent: u64,
@@ -26,6 +32,7 @@ impl Outbox {
         Self {
             ready: VecDeque::new(),
             ready_again: VecDeque::new(),
+            later: BinaryHeap::new(),
             in_flight: 0,
             sent: 0,
             counted: 0,
@@ -36,7 +43,7 @@ impl Outbox {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.ready.len() + self.ready_again.len()
+        self.ready.len() + self.ready_again.len() + self.later.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -45,7 +52,8 @@ impl Outbox {
 
     /// The row that is next, whatever its turn waits for.
     pub(super) fn first(&self) -> Option<u32> {
-        self.ready.front().or_else(|| self.ready_again.front()).map(|(row, _)| *row)
+        let later = || self.later.peek().map(|Reverse((_, row))| *row);
+        self.ready.front().or_else(|| self.ready_again.front()).map(|(row, _)| *row).or_else(later)
     }
 
     pub(super) fn put(&mut self, row: u32, again: bool, known_at: Moment) {
@@ -60,6 +68,18 @@ impl Outbox {
     pub(super) fn remove(&mut self, row: u32) {
         self.ready.retain(|(other, _)| *other != row);
         self.ready_again.retain(|(other, _)| *other != row);
+        self.later.retain(|Reverse((_, other))| *other != row);
+    }
+
+    /// A row whose mail is tried again at this moment.
+    pub(super) fn put_later(&mut self, row: u32, at: Moment) {
+        self.later.push(Reverse((at, row)));
+    }
+
+    /// A row whose mail is to be tried again by now, taken out.
+    pub(super) fn take_later(&mut self, now: Moment) -> Option<u32> {
+        let is_due = self.later.peek().is_some_and(|Reverse((at, _))| *at <= now);
+        if is_due { self.later.pop().map(|Reverse((_, row))| row) } else { None }
     }
 
     /// The next row that could leave now, and of which too little is known by now, taken out.
@@ -94,17 +114,19 @@ impl Outbox {
 
     /// When something may leave that has to wait for its turn.
     pub(super) fn wake(&self) -> Option<Moment> {
-        if self.ready_again.is_empty() { None } else { self.again_from() }
+        let later = self.later.peek().map(|Reverse((at, _))| *at);
+        let again = if self.ready_again.is_empty() { None } else { self.again_from() };
+        later.into_iter().chain(again).min()
     }
 
     /// The same, where nothing else can leave before.
     pub(super) fn waits_for_its_turn(&self, now: Moment) -> Option<Moment> {
-        self.wake().filter(|from| *from > now && self.ready.is_empty())
+        self.again_from().filter(|from| !self.ready_again.is_empty() && *from > now && self.ready.is_empty())
     }
 
     /// How many requests it takes to send all that is ready.
     pub(super) fn letters(&self) -> u64 {
-        let letters = self.ready.len() + self.ready_again.len().div_ceil(self.batch.max(1));
+        let letters = self.ready.len() + self.later.len() + self.ready_again.len().div_ceil(self.batch.max(1));
         u64::try_from(letters).unwrap_or(u64::MAX)
     }
 
@@ -149,7 +171,8 @@ impl Outbox {
     /// Everything that is ready, taken out.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = u32> + use<> {
         let again = std::mem::take(&mut self.ready_again);
-        std::mem::take(&mut self.ready).into_iter().chain(again).map(|(row, _)| row)
+        let later = std::mem::take(&mut self.later).into_iter().map(|Reverse((_, row))| row);
+        std::mem::take(&mut self.ready).into_iter().chain(again).map(|(row, _)| row).chain(later)
     }
 
     /// One message less on its way.

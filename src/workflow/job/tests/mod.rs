@@ -18,6 +18,7 @@ use crate::{
 mod addresses;
 mod asking;
 mod ending;
+mod mailing;
 mod sending;
 
 const POLICY: Policy = Policy {
@@ -32,6 +33,7 @@ const POLICY: Policy = Policy {
     wait: None,
     ends_at: None,
     refresh: false,
+    by_mail: None,
     needs_tenant: false,
     seed: 1,
 };
@@ -107,6 +109,7 @@ fn active(row: u32) -> Person {
         tenant: None,
         name: String::new(),
         role: EmployeeType::User,
+        culture: String::new(),
         registered: String::new(),
     }
 }
