@@ -3,12 +3,20 @@
 //! terminal, past what the test harness captures.
 #![expect(clippy::expect_used, reason = "a test that cannot go on says so by failing")]
 
-use std::{fs, io::Write, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    io::Write,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use onboard::{
     portal::Effect,
+    sandbox::{Config, Limits, Sandbox, User},
     secret::Secret,
     smtp::{Access, Envelope, Fault, Mailer, Scope, Whose},
+    user::{EmployeeType, UserId},
 };
 
 #[expect(clippy::disallowed_methods, reason = "whoever runs the tests says where servers are")]
@@ -130,5 +138,75 @@ fn aiosmtpd_is_believed_exactly_as_far_as_it_goes() {
             many
         });
         assert!(many.iter().all(Result::is_ok), "{many:?}");
+    }
+}
+
+/// The whole command, by a server that others wrote: accepted once, refused for good, and nobody twice.
+#[test]
+fn a_run_carries_messages_by_postfix() {
+    for name in ["ONBOARD_TEST_SMTP", "ONBOARD_TEST_SMTPS"] {
+        let Some(url) = server(name) else { continue };
+        let mails = PathBuf::from(server("ONBOARD_TEST_SMTP_MAILS").expect("where mails are kept"));
+        // The other test counts those that hold the name itself.
+        let label = name.to_lowercase();
+        let people = ["anna", "bob", "carla", "nobody"].map(|who| format!("{who}@example.org"));
+        let users: Vec<User> = (1..)
+            .zip(&people)
+            .map(|(number, email)| {
+                let user = User::of_roster(UserId::from_bytes([number; 16]), Some(email.clone()), EmployeeType::User);
+                User { status: 1, activation: 1, ..user }
+            })
+            .collect();
+        let portal = Sandbox::start(Config { users: users.clone(), limits: Limits::OFF, ..Config::default() })
+            .expect("a portal");
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+        let rows: Vec<String> = users.iter().map(|user| format!("{},User", user.id)).collect();
+        write("users.csv", &format!("user_id,employee_type\n{}\n", rows.join("\n")));
+        write("key", portal.api_key());
+        write("word", "correct horse");
+        write(
+            "welcome.md",
+            &format!("Subject: run by {label}\nFrom: IT <it@example.org>\n\nGr\u{fc}\u{df}e, {{{{ name }}}}.\n"),
+        );
+        let run = || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_onboard"));
+            command.args([
+                "run",
+                "users.csv",
+                "--portal",
+                &portal.origin(),
+                "--api-key-file",
+                "key",
+                "--ledger",
+                "l.db",
+            ]);
+            command.args(["--message", "welcome.md", "--smtp", &url, "--smtp-password-file", "word"]);
+            command.args(["--smtp-rate", "100/s", "--smtp-rate", "5000/24h"]);
+            if let Some(authority) = server("ONBOARD_TEST_SMTP_CA") {
+                command.args(["--ca-file", &authority]);
+            }
+            command.current_dir(folder.path()).env_clear().env("HOME", folder.path()).stdin(Stdio::null());
+            let output = command.output().expect("it runs");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let results = fs::read_to_string(folder.path().join("users.results.csv")).expect(&said);
+            (output.status.code(), results, said)
+        };
+        let (status, results, said) = run();
+        assert_eq!(status, Some(1), "{said}");
+        assert_eq!((results.matches(",sent,").count(), results.matches(",rejected,").count()), (3, 1), "{results}");
+        let (status, results, said) = run();
+        assert_eq!((status, results.matches(",already_sent,").count()), (Some(1), 3), "{said}");
+        let subject = format!("Subject: run by {label}\n");
+        let kept = || -> usize {
+            let folder = fs::read_dir(mails.join("all/new"));
+            let files = folder.into_iter().flatten().map(|entry| entry.expect("an entry").path());
+            files.filter_map(|file| fs::read_to_string(file).ok()).filter(|mail| mail.contains(&subject)).count()
+        };
+        // It delivers after it has answered.
+        while kept() < 3 {
+            std::thread::yield_now();
+        }
+        assert_eq!(kept(), 3);
     }
 }

@@ -423,6 +423,85 @@ fn killed_at_random_with_its_home_deleted_until_the_job_is_done() {
     }
 }
 
+/// Messages of one's own, to the sandbox's mail server: killed anywhere, nobody gets two, whoever carries the next ones. Ten
+/// kills; `ONBOARD_TORTURE=20` makes them 200.
+#[test]
+fn killed_at_random_while_a_mail_server_carries_the_messages() {
+    let (mut random, mut kills) = (StdRng::seed_from_u64(more()), 0);
+    for seed in 0.. {
+        if kills >= 10 * more() {
+            return;
+        }
+        let users = users(60);
+        let portal = portal(&users, random.random_range(2..15), seed);
+        let machine = Machine::new("runner");
+        let (origin, server) = (portal.origin(), portal.mail_server());
+        let mut roster = "user_id,employee_type\n".to_owned();
+        for user in &users {
+            roster.push_str(&format!("{},{}\n", user.id, user.role));
+        }
+        fs::write(machine.path("users.csv"), roster).expect("written");
+        fs::write(machine.path("welcome.md"), "Subject: Hi\nFrom: it@a.example\n\nHi {{ name }}\n").expect("written");
+        fs::write(machine.path("key"), portal.api_key()).expect("written");
+        fs::set_permissions(machine.path("key"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("changed");
+        let start = |by_mail: bool| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_onboard"));
+            command
+                .args(["run", "users.csv", "--portal", &origin, "--api-key-file", "key", "--ledger", "l.db"])
+                .args(FAST);
+            if by_mail {
+                command.args(["--message", "welcome.md", "--smtp", &server, "--smtp-rate", "100000/s"]);
+            }
+            command
+                .current_dir(machine.folder.path())
+                .env_clear()
+                .env("HOME", machine.folder.path())
+                .stdin(Stdio::null());
+            let err = fs::File::create(machine.path("err")).expect("made");
+            command.stdout(Stdio::null()).stderr(err).spawn().expect("started")
+        };
+        // Nobody has two, of one carrier or of both.
+        let had = || {
+            let stats = portal.stats();
+            let users = users.iter();
+            let each: Vec<u32> = users
+                .map(|user| {
+                    let by_portal = stats.messages.get(&user.id.to_string()).copied().unwrap_or(0);
+                    by_portal + stats.mails.get(&user.email).copied().unwrap_or(0)
+                })
+                .collect();
+            assert!(each.iter().all(|count| *count <= 1), "seed {seed}: {each:?}");
+            each
+        };
+        let sum = || had().iter().sum::<u32>();
+        while sum() < 45 && kills < 10 * more() {
+            // Mostly mails; now and then the portal's own.
+            let mut child = start(random.random_range(0..4) > 0);
+            let until = sum() + random.random_range(0..6);
+            while sum() < until && child.try_wait().expect("asked").is_none() {
+                thread::sleep(Duration::from_micros(200));
+            }
+            thread::sleep(Duration::from_micros(random.random_range(0..10_000)));
+            child.kill().expect("killed");
+            child.wait().expect("ended");
+            kills += 1;
+        }
+        let ended = machine.ended(start(true));
+        assert!(matches!(ended.status, Some(0 | 1)), "{}", ended.said);
+        let had = had();
+        assert_eq!(ended.rows.len(), users.len());
+        for (row, had) in ended.rows.iter().zip(had) {
+            let told = &row["congratulation"];
+            let fits = match told.as_str() {
+                "sent" | "already_sent" => had == 1,
+                "unknown" => true,
+                _ => false,
+            };
+            assert!(fits, "seed {seed}: {had} messages, told as {told}: {}", row["detail"]);
+        }
+    }
+}
+
 #[test]
 fn two_runners_at_once() {
     for seed in 0..more() {

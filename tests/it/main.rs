@@ -31,6 +31,7 @@ mod messages;
 mod notices;
 mod outcomes;
 mod outputs;
+mod own_message;
 mod plans;
 mod protocol;
 mod proxy;
