@@ -400,6 +400,7 @@ impl ReadingArgs {
             columns: self.columns.clone(),
             types: self.types.clone(),
             employee_type: self.everybody,
+            is_part: false,
         }
     }
 }
@@ -761,6 +762,9 @@ pub struct CheckArgs {
     /// How it is read.
     #[command(flatten)]
     pub reading: ReadingArgs,
+    /// The portal that it is meant for: a roster that `onboard split` made for another one is refused
+    #[arg(long, env = "ONBOARD_PORTAL", value_name = "URL")]
+    pub portal: Option<PortalAddress>,
     /// How problems are written
     #[arg(long, value_enum, default_value_t)]
     pub format: CheckFormat,

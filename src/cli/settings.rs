@@ -17,11 +17,11 @@ use crate::{
     display::{Shown, shown_path},
     file::read_small,
     home::{self, NoHome},
-    origin::PortalAddress,
+    origin::{Origin, PortalAddress},
     place,
-    roster::Role,
+    roster::{Role, Source},
     secret::masked_value,
-    split::{Profile, Profiles},
+    split::{self, IndexError, Profile, Profiles},
     user::EmployeeType,
 };
 
@@ -169,6 +169,23 @@ pub enum SettingsError {
         shown_path(.0)
     )]
     EverybodyAdmin(PathBuf),
+    /// More than one profile of a roster's portal.
+    #[error(
+        "the settings file {} has more than one profile for {portal}, whose roster this is: {names}; choose one with \
+         --profile",
+        shown_path(path)
+    )]
+    SeveralProfiles {
+        /// The file.
+        path: PathBuf,
+        /// The portal.
+        portal: Origin,
+        /// The profiles.
+        names: String,
+    },
+    /// The index beside the roster cannot be used.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// A profile without a file.
     #[error("--profile {0} needs a settings file: ./onboard.toml is not there and --config names none")]
     ProfileWithoutFile(String),
@@ -191,8 +208,8 @@ pub struct Parsed {
 pub fn parse(args: &[OsString]) -> Result<Result<Parsed, SettingsError>, clap::Error> {
     // A first look, for --config and --profile only: they decide what the defaults are.
     let first = command().ignore_errors(true).try_get_matches_from(args);
-    let (named, profile) = first.map(|matches| file_and_profile(&matches)).unwrap_or_default();
-    let file = match read_file(named, profile.as_deref()) {
+    let first = first.map(|matches| file_and_profile(&matches)).unwrap_or_default();
+    let file = match read_file(first) {
         Ok(file) => file,
         Err(error) => return Ok(Err(error)),
     };
@@ -302,26 +319,46 @@ struct File {
     profiles: Option<Profiles>,
 }
 
-fn file_and_profile(matches: &ArgMatches) -> (Option<PathBuf>, Option<String>) {
-    let mut found = (None, None);
+/// What decides which settings there are.
+#[derive(Debug, Default)]
+struct First {
+    file: Option<PathBuf>,
+    profile: Option<String>,
+    /// The roster, or the results, of what is done for one portal.
+    roster: Option<PathBuf>,
+}
+
+/// Commands that are for one portal, and what they call their roster.
+const ROSTERS: [(&str, &str); 5] =
+    [("run", "roster"), ("plan", "roster"), ("check", "roster"), ("invite", "people"), ("settle", "from")];
+
+fn file_and_profile(matches: &ArgMatches) -> First {
+    let mut found = First::default();
+    let of_command = matches.subcommand().and_then(|(name, matches)| {
+        let (_, id) = ROSTERS.into_iter().find(|(command, _)| *command == name)?;
+        matches.try_get_one::<Source>(id).ok().flatten()
+    });
+    if let Some(Source::Path(path)) = of_command {
+        found.roster = Some(path.clone());
+    }
     let mut level = Some(matches);
     while let Some(matches) = level {
         if let Ok(Some(path)) = matches.try_get_one::<PathBuf>("config") {
-            found.0 = Some(path.clone());
+            found.file = Some(path.clone());
         }
         if let Ok(Some(name)) = matches.try_get_one::<String>("profile") {
-            found.1 = Some(name.clone());
+            found.profile = Some(name.clone());
         }
         level = matches.subcommand().map(|(_, matches)| matches);
     }
     found
 }
 
-fn read_file(named: Option<PathBuf>, profile: Option<&str>) -> Result<Option<File>, SettingsError> {
-    let path = match (named, profile) {
+fn read_file(First { file, profile, roster }: First) -> Result<Option<File>, SettingsError> {
+    let path = match (file, &profile) {
         (Some(path), _) => path,
         (None, _) if Path::new(DEFAULT_FILE).is_file() => PathBuf::from(DEFAULT_FILE),
-        (None, Some(name)) => return Err(SettingsError::ProfileWithoutFile(name.to_owned())),
+        (None, Some(name)) => return Err(SettingsError::ProfileWithoutFile(name.clone())),
         (None, None) => return Ok(None),
     };
     let text = read_small(&path, MOST_READ).and_then(|bytes| {
@@ -330,8 +367,27 @@ fn read_file(named: Option<PathBuf>, profile: Option<&str>) -> Result<Option<Fil
     });
     let text = text.map_err(|source| SettingsError::Unreadable { path: path.clone(), source })?;
     let profiles = profiles_of(&text, &path);
-    let values = read_settings(&text, &path, profile)?;
+    let profile = match (profile, &profiles, roster) {
+        (None, Some(profiles), Some(roster)) => profile_by_roster(profiles, &roster)?,
+        (profile, _, _) => profile,
+    };
+    let values = read_settings(&text, &path, profile.as_deref())?;
     Ok(Some(File { path, values, profiles }))
+}
+
+/// The profile of a roster's portal, where `onboard split` made it.
+fn profile_by_roster(profiles: &Profiles, roster: &Path) -> Result<Option<String>, SettingsError> {
+    let Some(listed) = split::beside(roster)? else { return Ok(None) };
+    let names: Vec<&str> = profiles.of(&listed.portal).collect();
+    match names.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some((*one).to_owned())),
+        several => Err(SettingsError::SeveralProfiles {
+            path: profiles.file.clone(),
+            portal: listed.portal.clone(),
+            names: several.iter().map(|name| format!("`{}`", Shown(name))).collect::<Vec<_>>().join(", "),
+        }),
+    }
 }
 
 /// The portals of a settings file, by their profiles; none where it has no profile.

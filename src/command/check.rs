@@ -12,15 +12,21 @@ use crate::{
     cli::{CheckArgs, CheckFormat},
     display::{Shown, count, shown_path},
     file::write_whole,
+    origin::PortalAddress,
     roster::{
         Roster, RowState, diagnostics,
         fix::{COLUMN, Change, fix},
     },
+    split::Tied,
     terminal::{Screen, colour_is_wanted},
 };
 
 pub(super) fn execute(args: &CheckArgs, screen: &Screen, out: &mut dyn Write) -> Result<u8, anyhow::Error> {
-    let roster = Roster::read_as(&args.roster, &args.reading.reading())?;
+    let tied = Tied::of(&args.roster)?;
+    tied.check(args.portal.as_ref().map(PortalAddress::origin).as_ref())?;
+    let how = tied.reading(&args.reading.reading());
+    let roster = Roster::read_as(&args.roster, &how)?;
+    tied.check_rows(&roster)?;
     roster.said_aloud().for_each(|line| screen.say(&line));
     let format = match args.format {
         CheckFormat::Text => diagnostics::Format::Text { colour: io::stdout().is_terminal() && colour_is_wanted() },
@@ -35,7 +41,7 @@ pub(super) fn execute(args: &CheckArgs, screen: &Screen, out: &mut dyn Write) ->
         out.flush()?;
         return Ok(u8::from(bad > 0));
     };
-    let fixed = fix(&roster, &args.reading.reading())?;
+    let fixed = fix(&roster, &how)?;
     refuse_foreign(path, &fixed.text)?;
     write_whole(path, |file| file.write_all(&fixed.text))
         .with_context(|| format!("{} cannot be written", shown_path(path)))?;

@@ -106,7 +106,7 @@ struct Place<'a> {
 impl Place<'_> {
     /// A cell of the roster, as it was read.
     fn old(&self, column: usize) -> Cow<'_, str> {
-        neutralised_once(self.record.cell(column), self.roster.is_results())
+        neutralised_once(self.record.cell(column), self.roster.is_defused(column))
     }
 
     fn as_read(&self, column: Option<usize>) -> Cow<'_, str> {
@@ -185,9 +185,9 @@ fn invitation(writer: &mut csv::Writer<&mut dyn Write>, place: &Place<'_>, end: 
     writer.write_field(neutralise(&place.detail(end)).as_bytes())
 }
 
-/// A cell of the roster: one of a results file is defused already.
-fn neutralised_once(cell: &str, is_results: bool) -> Cow<'_, str> {
-    neutralise(if is_results { denature(cell) } else { cell })
+/// A cell of the roster: one of a results file is defused already, and so is one that `onboard split` wrote.
+fn neutralised_once(cell: &str, is_defused: bool) -> Cow<'_, str> {
+    neutralise(if is_defused { denature(cell) } else { cell })
 }
 
 #[cfg(test)]

@@ -139,6 +139,11 @@ impl Columns {
         }
     }
 
+    /// Whether cells of a column were defused when the roster was written.
+    pub(super) fn is_defused(&self, column: usize) -> bool {
+        self.results.is_some() || (self.reading.is_part && !self.is_read(column))
+    }
+
     /// Whether a column is one that is read: id, address, type or key.
     pub(super) fn is_read(&self, column: usize) -> bool {
         [self.user_id, self.email, self.employee_type, self.key].contains(&Some(column))
@@ -223,8 +228,7 @@ impl Columns {
     pub fn person(&self, record: &Record) -> [String; 2] {
         let cell = |place: usize| {
             let cell = record.cell(place);
-            // Cells of a results file were defused.
-            trimmed(if self.results.is_some() { denature(cell) } else { cell }).to_owned()
+            trimmed(if self.is_defused(place) { denature(cell) } else { cell }).to_owned()
         };
         let name = self.name.map_or_else(
             || {

@@ -49,6 +49,7 @@ use self::{
 use crate::{
     display::{Shown, count},
     outcome::Outcome,
+    sheet::denature,
     user::{Email, EmailDigest, EmployeeType, UserId},
 };
 
@@ -488,7 +489,18 @@ impl Roster {
     /// The text of a cell, as it is meant: without blanks around it, and without what keeps spreadsheets from running it
     /// or from reading it as a number.
     pub fn text<'r>(&self, record: &'r Record, column: usize) -> Cow<'r, str> {
-        row::clean(record.cell(column), &self.columns)
+        let cell = record.cell(column);
+        row::clean(if self.is_defused(column) { denature(cell) } else { cell }, &self.columns)
+    }
+
+    /// Whether cells of a column were defused when the roster was written.
+    pub fn is_defused(&self, column: usize) -> bool {
+        self.columns.is_defused(column)
+    }
+
+    /// The first portal that its column of portals names, as it stands there.
+    pub fn named_portal(&self) -> Option<&str> {
+        self.portals.first()
     }
 
     /// Reads all rows again, in order: each with its record, and its problem where it has one.

@@ -16,6 +16,9 @@ pub struct Reading {
     pub types: Vec<MappedType>,
     /// The type of everybody, where the roster has no column for it.
     pub employee_type: Option<EmployeeType>,
+    /// Whether `onboard split` wrote it, which has defused what only passes through, and of whose column of portals nothing
+    /// need be said.
+    pub is_part: bool,
 }
 
 /// What a column is.

@@ -68,6 +68,11 @@ impl Portals {
         }
     }
 
+    /// The first one.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.first.as_deref()
+    }
+
     /// Two of them, where there are.
     pub(super) fn two(&self) -> Option<(&str, &str)> {
         self.first.as_deref().zip(self.other.as_deref())
@@ -97,9 +102,11 @@ pub(super) fn portal_column(columns: &Columns) -> Option<usize> {
 
 /// What is said of columns that nothing is done about.
 pub(super) fn not_acted_upon(columns: &Columns, portals: &Portals) -> Vec<String> {
+    let is_portal = |name: &str| plain(name).starts_with("portal");
     let mut said: Vec<String> = instructions(columns)
+        .filter(|(_, name)| !(columns.reading.is_part && is_portal(name)))
         .map(|(_, name)| {
-            let about = if plain(name).starts_with("portal") {
+            let about = if is_portal(name) {
                 ": every row goes to the one portal that a run is given"
             } else {
                 ", though it looks like an instruction; it is carried into the results as it is"

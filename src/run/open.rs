@@ -24,7 +24,7 @@ use crate::{
     file::{self, Target},
     ledger::{self, Ledger, LedgerError, Lock},
     mail::needs,
-    origin::Origin,
+    origin::{Origin, PortalAddress},
     pace::{Mails, Moment},
     plan::{Budget, Forecast, Plan, bound::PlanFile},
     portal::Portal,
@@ -35,6 +35,7 @@ use crate::{
     secret::Secret,
     settings::Settings,
     smtp::Mailer,
+    split::Tied,
 };
 
 /// What a portal admits unless its owner changed it (`docspace-contract.md` §5).
@@ -128,13 +129,15 @@ pub(super) fn let_go(settings: &Settings) -> LetGo {
 
 /// Makes a run ready. An error means that it cannot start; nothing was sent.
 pub fn open(settings: &Settings, telling: &mut Telling<'_>) -> Result<Opened, anyhow::Error> {
+    let tied = Tied::of(&settings.source)?;
     if !settings.sandbox && settings.portal.address.is_none() {
+        tied.none_given()?;
         let may_be_sandbox = settings.mail == Mail::Congratulation;
         return Err(access::NoAccess::NoPortal { may_be_sandbox }.into());
     }
     refuse_contradictions(settings)?;
     let bound = Bound::of(settings)?;
-    let roster = Roster::read_as(&settings.source, &settings.reading)?;
+    let roster = read(settings, &tied)?;
     // Results are CSV, and would not be a workbook in its place.
     let is_results = roster.is_results() && roster.sheet().is_none() && settings.mail == Mail::Congratulation;
     let target = settings.output.clone().unwrap_or_else(|| {
@@ -215,12 +218,12 @@ pub fn foresee(
     portal_users: Option<u64>,
     telling: &mut Telling<'_>,
 ) -> Result<Foreseen, anyhow::Error> {
-    let roster = Roster::read_as(&settings.source, &settings.reading)?;
+    let roster = read(settings, &Tied::of(&settings.source)?)?;
     roster.said_aloud().for_each(|line| (telling.say)(&line));
     refuse_unusable(settings, &roster)?;
     settings.own.as_ref().map_or(Ok(()), own::refuse_beside)?;
     let mut own = Own::read(settings, &roster)?;
-    let origin = settings.portal.address.as_ref().map(crate::origin::PortalAddress::origin);
+    let origin = settings.portal.address.as_ref().map(PortalAddress::origin);
     let ledger = match &origin {
         Some(origin) => record::look(settings, origin, telling)?,
         None => None,
@@ -389,6 +392,16 @@ fn with_mails(settings: &Settings, forecast: Forecast, ledger: Option<&Ledger>) 
 }
 
 // ---- options and roster ----
+
+/// Reads the roster; one that `split` made is its portal's alone. The embedded portal is nobody's.
+fn read(settings: &Settings, tied: &Tied<'_>) -> Result<Roster, anyhow::Error> {
+    if !settings.sandbox {
+        tied.check(settings.portal.address.as_ref().map(PortalAddress::origin).as_ref())?;
+    }
+    let roster = Roster::read_as(&settings.source, &tied.reading(&settings.reading))?;
+    tied.check_rows(&roster)?;
+    Ok(roster)
+}
 
 fn refuse_contradictions(settings: &Settings) -> Result<(), anyhow::Error> {
     if matches!(&settings.output, Some(Target::Path(path)) if path.as_os_str().is_empty()) {

@@ -3,6 +3,7 @@
 
 pub mod index;
 mod names;
+mod tied;
 mod whose;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
 use self::whose::whose;
 pub use self::{
     index::{Entry, Index, IndexError, Listed, beside},
+    tied::{NotIts, Tied},
     whose::{Profile, Profiles},
 };
 use crate::{

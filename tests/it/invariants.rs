@@ -191,6 +191,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "signals",
             "signing",
             "smtp",
+            "split",
             "user",
             "who",
             "workflow",

@@ -21,7 +21,7 @@ fn commands(document: &str) -> Vec<String> {
         } else if inside && line.starts_with("export ONBOARD_LEDGER=") {
             // Portal and key are those of the test.
             exported = format!("{line}; ");
-        } else if inside && (line.starts_with("onboard ") || line.contains("| onboard ")) {
+        } else if inside && (line.starts_with("onboard ") || line.contains("| onboard ") || line.contains("| xargs ")) {
             commands.push(format!("{exported}{}", line.split("  #").next().unwrap_or(line).trim()));
         }
     }
@@ -72,6 +72,9 @@ fn works(name: &str, document: &str) {
     // Runs of before.
     bench.run(&portal, &["--ledger", "old.db", "--limit", "1"]);
     bench.run(&portal, &["--limit", "1"]);
+    // What is a workbook is known by its content, and this is a text.
+    let rows: String = users.iter().map(|user| format!("{},{},{}\n", user.id, user.role, portal.origin())).collect();
+    bench.write("all.xlsx", format!("user_id,employee_type,portal\n{rows}"));
     bench.write("people.csv", "email,employee_type\nnew@example.com,User\n");
     let program = Path::new(env!("CARGO_BIN_EXE_onboard")).parent().expect("a folder");
     let bucket = format!("file://{}/our-bucket", bench.path("").display());

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use crate::{
-    bench::Bench,
+    bench::{Bench, active, messages, portal, rows_of},
     workbooks::{table, workbook},
 };
+use onboard::sandbox::Sandbox;
 
 const ADA: &str = "09eaba1a-3b15-4bc5-9f4f-81e0c7a0e1f5";
 const BO: &str = "0a0b0c0d-3b15-4bc5-9f4f-81e0c7a0e1f5";
@@ -241,4 +242,165 @@ fn a_pipe_and_a_workbook_are_split_too() {
     );
     let said = bench.onboard(&split("all.xlsx", &["--sheet", "Nowhere"])).with(2).said();
     assert!(said.contains("Nowhere"), "{said}");
+}
+
+/// Two portals with users of their own, a settings file with both, and the roster of all, split.
+fn two_portals(bench: &Bench) -> [Sandbox; 2] {
+    let users = active(6);
+    let portals = [portal(&users[..4]), portal(&users[4..])];
+    let mut settings = "ledger = \"ledgers/{portal}.db\"\n".to_owned();
+    for (name, portal) in ["acme", "bolt"].into_iter().zip(&portals) {
+        let key = bench.write(&format!("{name}.key"), portal.api_key());
+        #[cfg(unix)]
+        fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("changed");
+        let _ = key;
+        settings.push_str(&format!("[portal.{name}]\nurl = \"{}\"\napi-key-file = \"{name}.key\"\n", portal.origin()));
+    }
+    bench.write("onboard.toml", settings);
+    fs::create_dir(bench.path("ledgers")).expect("made");
+    let mut all = "user_id,type,portal,phone\n".to_owned();
+    for (number, user) in users.iter().enumerate() {
+        let portal = if number < 4 { "acme" } else { "bolt" };
+        all.push_str(&format!("{},{},{portal},+49 {number}\n", user.id, user.role));
+    }
+    bench.write("all.csv", all);
+    bench.onboard(&split("all.csv", &[])).with(0);
+    portals
+}
+
+/// The file of a portal, as the index has it.
+fn file_of(bench: &Bench, portal: &Sandbox) -> String {
+    let rows = rows_of(&bench.path("rosters/index.csv"));
+    let row = rows.iter().find(|row| row["portal"] == portal.origin()).expect("listed");
+    format!("rosters/{}", row["file"])
+}
+
+#[test]
+fn a_roster_finds_its_profile_by_the_index_and_each_portal_has_its_own_ledger() {
+    let bench = Bench::new();
+    let [acme, bolt] = two_portals(&bench);
+    let files = [file_of(&bench, &acme), file_of(&bench, &bolt)];
+    for file in &files {
+        for command in ["check", "plan", "run"] {
+            let ended = bench.onboard(&[command, file]).with(0);
+            assert!(!ended.err.contains("not acted upon"), "{}", ended.err);
+        }
+    }
+    assert_eq!((messages(&acme), messages(&bolt)), (4, 2));
+    let ledgers = fs::read_dir(bench.path("ledgers")).expect("listed").map(|entry| entry.expect("an entry").path());
+    assert_eq!(ledgers.filter(|path| path.extension().is_some_and(|end| end == "db")).count(), 2, "a ledger each");
+    // Results are as those of the whole: defused once, however often they were written.
+    let results = files[0].replace(".csv", ".results.csv");
+    assert_eq!(rows_of(&bench.path(&results))[0]["phone"], "'+49 0");
+    // They hold to the portal, too; so does the next month's, and a path that leads there.
+    bench.onboard(&["run", &results]).with(0);
+    assert_eq!(rows_of(&bench.path(&results))[0]["phone"], "'+49 0");
+    bench.onboard(&split("all.csv", &[])).with(0);
+    bench.onboard(&["run", &files[0]]).with(0);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&files[1], bench.path("now.csv")).expect("linked");
+        bench.onboard(&["run", "now.csv"]).with(0);
+    }
+    assert_eq!((messages(&acme), messages(&bolt)), (4, 2));
+    bench.onboard(&["run", &files[0], "--profile", "acme"]).with(0);
+    bench.onboard(&["run", &files[0], "--sandbox"]).with(0);
+}
+
+#[test]
+fn another_portal_than_the_indexs_is_refused_wherever_it_comes_from() {
+    let bench = Bench::new();
+    let [acme, bolt] = two_portals(&bench);
+    let file = file_of(&bench, &acme);
+    let before = [acme.stats().total_requests(), bolt.stats().total_requests()];
+    let other = bolt.origin();
+    let made = file.replace(".csv", ".mended.csv");
+    fs::copy(bench.path(&file), bench.path(&made)).expect("copied");
+    for command in ["run", "plan", "check", "invite"] {
+        for roster in [&file, &made] {
+            for (options, variable) in
+                [(&["--portal", &*other][..], None), (&["--profile", "bolt"], None), (&[], Some(&other))]
+            {
+                let mut started = bench.command(&[&[command, roster], options].concat());
+                if let Some(variable) = variable {
+                    started.env("ONBOARD_PORTAL", variable);
+                }
+                let ended = crate::bench::Ended::from(started.output().expect("run")).with(2);
+                let said = ended.said();
+                let told =
+                    format!("{roster} is for {}, as rosters/index.csv says, and {other} is the portal", acme.origin());
+                assert!(said.contains(&told), "{command} {options:?}: {said}");
+            }
+        }
+    }
+    // Without an index it is a roster like any other.
+    fs::copy(bench.path(&file), bench.path("loose.csv")).expect("copied");
+    bench.onboard(&["check", "loose.csv", "--portal", &other]).with(0);
+    assert_eq!([acme.stats().total_requests(), bolt.stats().total_requests()], before);
+    // Another portal's rows under this one's name.
+    fs::copy(bench.path(&file_of(&bench, &bolt)), bench.path(&file)).expect("copied");
+    for command in ["run", "plan", "check"] {
+        let said = bench.onboard(&[command, &file]).with(2).said();
+        assert!(said.contains(&format!("but its rows name {other}")), "{said}");
+    }
+    assert_eq!([acme.stats().total_requests(), bolt.stats().total_requests()], before);
+}
+
+#[test]
+fn a_roster_whose_portal_nobody_can_tell_is_told() {
+    let bench = Bench::new();
+    let [acme, _bolt] = two_portals(&bench);
+    let file = file_of(&bench, &acme);
+    let settings = bench.read("onboard.toml");
+    bench.write(
+        "onboard.toml",
+        settings.replace("[portal.bolt]", "[portal.zeta]").replace(&acme.origin(), "https://x.example"),
+    );
+    let said = bench.onboard(&["run", &file]).with(2).said();
+    assert!(
+        said.contains("no profile of the settings file has this portal")
+            && said.contains(&format!("give --portal {}", acme.origin())),
+        "{said}"
+    );
+    let again = format!("{settings}[portal.acme-two]\nurl = \"{}\"\n", acme.origin());
+    bench.write("onboard.toml", again);
+    let said = bench.onboard(&["run", &file]).with(2).said();
+    assert!(said.contains("more than one profile for") && said.contains("`acme`, `acme-two`"), "{said}");
+    bench.onboard(&["run", &file, "--profile", "acme"]).with(0);
+    bench.write("rosters/index.csv", bench.read("rosters/index.csv").replace("0001", "x"));
+    for command in ["run", "plan", "check", "invite"] {
+        let said = bench.onboard(&[command, &file]).with(2).said();
+        assert!(said.contains("the index rosters/index.csv cannot be used, since line 2 has no number"), "{said}");
+    }
+    // A file of this name that is something else says nothing.
+    bench.write("rosters/index.csv", "a,b\n");
+    bench.onboard(&["check", &file]).with(0);
+}
+
+/// An address that changed: its line in the index, its ledger, and `--formerly`; the number stays, and nobody is asked twice.
+#[cfg(unix)]
+#[test]
+fn a_portal_that_moved_keeps_its_number_and_its_records() {
+    let bench = Bench::new();
+    let [acme, bolt] = two_portals(&bench);
+    let file = file_of(&bench, &acme);
+    let home = |name: &str| format!("file://{}/{name}", bench.path("shared").display());
+    let place = home("{portal}");
+    bench.onboard(&["ledger", "init", "--profile", "acme", "--ledger", &place]).with(0);
+    bench.onboard(&["run", &file, "--ledger", &place]).with(0);
+    let old = acme.origin();
+    // The same portal, by its other name.
+    let new = old.replace("127.0.0.1", "localhost");
+    bench.write("onboard.toml", bench.read("onboard.toml").replace(&old, &new));
+    bench.onboard(&["run", &file, "--ledger", &place]).with(2);
+    bench.write("rosters/index.csv", bench.read("rosters/index.csv").replace(&old, &new));
+    bench.onboard(&split("all.csv", &[])).with(0);
+    let port = new.rsplit(':').next().expect("a port");
+    let (from, to) = (home(&format!("127.0.0.1-{port}")), home(&format!("localhost-{port}")));
+    let said = bench.onboard(&["run", &file, "--ledger", &place, "--formerly", &old]).with(2).said();
+    assert!(said.contains("ledger"), "{said}");
+    bench.onboard(&["ledger", "move", &from, &to]).with(0);
+    bench.onboard(&["run", &file, "--ledger", &place, "--formerly", &old]).with(0);
+    assert_eq!((messages(&acme), messages(&bolt)), (4, 0));
+    assert!(bench.read("rosters/index.csv").contains(&format!("{new},{}", file.trim_start_matches("rosters/"))));
 }
