@@ -42,6 +42,8 @@ mod releasing;
 mod rosters;
 #[cfg(unix)]
 mod samples;
+#[cfg(unix)]
+mod samples_of_many;
 mod sandbox;
 mod secrets;
 mod settling;

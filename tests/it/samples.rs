@@ -248,7 +248,7 @@ impl<'a> Yaml<'a> {
 
     fn key(text: &'a str) -> Option<(&'a str, &'a str)> {
         let (key, rest) = text.split_once(": ").or_else(|| Some((text.strip_suffix(':')?, "")))?;
-        key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).then_some((key, rest))
+        key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')).then_some((key, rest))
     }
 
     fn value(&mut self, text: &str, indent: usize) -> Value {
@@ -269,7 +269,7 @@ impl<'a> Yaml<'a> {
     }
 }
 
-fn list(value: &Value) -> impl Iterator<Item = &str> {
+pub(crate) fn list(value: &Value) -> impl Iterator<Item = &str> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
