@@ -113,7 +113,7 @@ pub fn look_at_all<T: Send>(
     let (local, times) = (Local::of(environment), times(environment));
     let look = |place: &Place| {
         let store = below.store(place, "onboard history").map_err(|fault| LedgerError::at(place.name(), fault))?;
-        Ledger::open_elsewhere(store, &local, times, |_| {})
+        Ledger::glance_elsewhere(store, &local, times, |_| {})
     };
     Ok(side_by_side(&below.places, at_once(above), |place| tell(place, look(place))))
 }
@@ -225,7 +225,13 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::ledger::store::{Created, Listed, Object, StoreFault, memory::Memory};
+    use crate::{
+        ledger::{
+            RunStart,
+            store::{Created, Listed, Object, StoreFault, memory::Memory},
+        },
+        origin::Origin,
+    };
 
     /// A store that counts how often somebody waits for it, and how many objects it is asked for.
     #[derive(Debug, Clone, Default)]
@@ -291,7 +297,7 @@ mod tests {
         };
         let open = |name: &str| {
             let store = Box::new(store.clone());
-            Ledger::open_elsewhere(store, &local(name), Times::SHIPPED, |_| {}).expect("a ledger")
+            Ledger::glance_elsewhere(store, &local(name), Times::SHIPPED, |_| {}).expect("a ledger")
         };
         Ledger::init(&mut store.clone(), "anna@laptop", 0).expect("made");
         for sessions in 0..3_u64 {
@@ -307,6 +313,44 @@ mod tests {
             // Where it has read everything: the first object, the list, and the one that is absent.
             drop(open(&format!("new-{sessions}")));
             assert_eq!(store.taken(), (3, 2));
+        }
+        // A long log is read from its last snapshot on: the first object, the list, the last object, which names the
+        // snapshot, that one, the object that it was made after, and what came then.
+        let origin: Origin = "https://portal.example.com".parse().expect("an origin");
+        for session in 0..40_u64 {
+            let mut ledger = open("writer");
+            // Every third session is a person's, which makes no snapshot, and names the last one all the same.
+            let start = if session % 3 == 2 {
+                SessionStart::Other {
+                    id: uuid::Uuid::now_v7(),
+                    who: "anna@laptop".to_owned(),
+                    command: "settle".to_owned(),
+                }
+            } else {
+                SessionStart::Run(RunStart {
+                    id: uuid::Uuid::now_v7(),
+                    account: [1; 8],
+                    command: "run".to_owned(),
+                    roster: "users.csv".to_owned(),
+                    roster_hash: [2; 32],
+                    rows: 1,
+                    who: "anna@laptop".to_owned(),
+                    plan: None,
+                })
+            };
+            let portal = if matches!(start, SessionStart::Run(_)) { Some((&origin, [].as_slice())) } else { None };
+            ledger.begin_session(&start, portal, Duration::ZERO, |_| {}).expect("begun");
+            if portal.is_some() {
+                ledger.end_run(0, 1, [("sent", 1)]).expect("ended");
+            } else {
+                ledger.end_session(0).expect("ended");
+            }
+            drop(ledger);
+            store.taken();
+            drop(open(&format!("late-{session}")));
+            let (waits, objects) = store.taken();
+            // Twice what came since, where the last end names no snapshot yet, and one is looked for in vain.
+            assert!(waits <= 6 && objects <= 80, "{session}: {waits} waits, {objects} objects");
         }
         // Of an open session its last append is looked at, too.
         let mut ledger = open("writer");

@@ -25,8 +25,12 @@ use crate::{
     seal::Seal,
 };
 
-/// So many objects after the last snapshot are worth another one.
-const SNAPSHOT_EVERY: u64 = 256;
+/// So many objects after the last snapshot are worth another one: whoever has no copy, like one view over a thousand
+/// ledgers, reads no more than these; a run of many messages leaves one, and one that only looked whether there are some
+/// leaves none.
+const SNAPSHOT_EVERY: u64 = 32;
+/// In so many of the last objects a session's end is looked for, which names the last snapshot.
+const LOOK_BACK: u64 = 256;
 /// So many objects are read at a time.
 const BATCH: usize = 256;
 /// A clock that is off by more is set right by the store's.
@@ -43,6 +47,17 @@ pub struct Local {
     pub seen: PathBuf,
     /// What tells places of one name apart: the endpoints that the environment names.
     pub apart: String,
+}
+
+/// How closely a log is looked at when it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// From the last snapshot on, or from the copy; what lies before is as it was.
+    Usual,
+    /// From the first object on.
+    Whole,
+    /// By as few questions as possible.
+    Glance,
 }
 
 impl Ledger {
@@ -70,7 +85,18 @@ impl Ledger {
         times: Times,
         say: impl FnMut(&str),
     ) -> Result<Self, LedgerError> {
-        Self::open_log(store, local, times, true, say)
+        Self::open_log(store, local, times, How::Usual, say)
+    }
+
+    /// As [`Self::open_elsewhere`], by as few questions as tell what is in it: what a snapshot holds is taken for what lies
+    /// in the log, as far as the list does not say otherwise. A run, which decides by it, looks closer.
+    pub fn glance_elsewhere(
+        store: Box<dyn Store>,
+        local: &Local,
+        times: Times,
+        say: impl FnMut(&str),
+    ) -> Result<Self, LedgerError> {
+        Self::open_log(store, local, times, How::Glance, say)
     }
 
     /// As [`Self::open_elsewhere`], from the first object on: no snapshot is taken for what comes before it.
@@ -80,14 +106,14 @@ impl Ledger {
         times: Times,
         say: impl FnMut(&str),
     ) -> Result<Self, LedgerError> {
-        Self::open_log(store, local, times, false, say)
+        Self::open_log(store, local, times, How::Whole, say)
     }
 
     fn open_log(
         mut store: Box<dyn Store>,
         local: &Local,
         times: Times,
-        by_snapshot: bool,
+        how: How,
         mut say: impl FnMut(&str),
     ) -> Result<Self, LedgerError> {
         let place = store.name().to_owned();
@@ -115,7 +141,7 @@ impl Ledger {
             return Err(LedgerError::LogShorter { place, what });
         }
         let listed = store.list().map_err(|fault| LedgerError::at(&place, fault))?;
-        let to_begin_with = if by_snapshot { listed.as_slice() } else { &[] };
+        let to_begin_with = if how == How::Whole { &[] } else { listed.as_slice() };
         let path = local.cache.join(format!("{id}.db"));
         let lock = Lock::try_acquire(&path, "copy", crate::ledger::Clock::start().time()).ok().and_then(Result::ok);
         let mut ledger = if let Some(lock) = &lock {
@@ -157,7 +183,7 @@ impl Ledger {
             seen: seen_at,
             lock,
         }));
-        ledger.check_listed(&listed)?;
+        ledger.check_listed(&listed, how)?;
         let last = listed.last().map_or(0, |last| last.number);
         ledger.catch_up_with(last)?;
         if last > ledger.log().number() {
@@ -240,8 +266,9 @@ impl Ledger {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// Compares what the store lists with what the copy was made of. Where a mark is another, the bytes tell.
-    fn check_listed(&mut self, listed: &[Listed]) -> Result<(), LedgerError> {
+    /// Compares what the store lists with what the copy was made of. Where a mark is another, or was never seen, since the
+    /// object was created and not read, the bytes tell; at a glance, what was never seen is believed.
+    fn check_listed(&mut self, listed: &[Listed], how: How) -> Result<(), LedgerError> {
         let known: Vec<(i64, Vec<u8>, String)> = self
             .connection
             .prepare("SELECT number, hash, mark FROM object ORDER BY number")
@@ -265,6 +292,7 @@ impl Ledger {
                         gone
                     });
                 }
+                Some(_) if mark.is_empty() && how == How::Glance => {}
                 Some(other) if other.mark != mark => again.push((number, hash)),
                 Some(_) => {}
             }
@@ -562,15 +590,18 @@ fn last_snapshot(store: &mut dyn Store, listed: &[Listed]) -> Option<Vec<u8>> {
     if last <= SNAPSHOT_EVERY {
         return None;
     }
-    let first = last.saturating_sub(SNAPSHOT_EVERY).max(1);
-    let tail = store.read_many(first, usize::try_from(last - first + 1).unwrap_or(BATCH)).ok()?;
-    let named = tail.iter().rev().find_map(|(bytes, _)| {
-        let text = String::from_utf8_lossy(bytes);
-        text.lines().rev().find_map(|line| match serde_json::from_str(line) {
-            Ok(Line::Ended { snapshot: Some(snapshot), .. }) => Some(snapshot),
-            _ => None,
+    let mut named = |first: u64| {
+        let tail = store.read_many(first, usize::try_from(last - first + 1).unwrap_or(BATCH)).ok()?;
+        tail.iter().rev().find_map(|(bytes, _)| {
+            let text = String::from_utf8_lossy(bytes);
+            text.lines().rev().find_map(|line| match serde_json::from_str(line) {
+                Ok(Line::Ended { snapshot, .. }) => snapshot,
+                _ => None,
+            })
         })
-    })?;
+    };
+    // Where nobody writes, the last object is a session's end, which names the last snapshot there is.
+    let named = named(last).or_else(|| named(last.saturating_sub(LOOK_BACK).max(1)))?;
     // One of an earlier version becomes a new one, as any file does.
     if !SNAPSHOTS.contains(&version_of(&named.name)?) {
         return None;

@@ -86,7 +86,7 @@ impl Ledger {
                 exit_status: *exit_status,
                 requests: 0,
                 counts: std::collections::BTreeMap::new(),
-                snapshot: None,
+                snapshot: self.snapshot_to_name(),
             },
             Entry::Decided { attempt, was_sent, by, why } => {
                 Line::Decided { at, of: self.spot_of(*attempt)?, sent: *was_sent, who: by.clone(), why: why.clone() }

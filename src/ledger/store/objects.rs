@@ -34,6 +34,8 @@ const TRY_FOR: Duration = Duration::from_secs(8);
 const LONG: Duration = Duration::from_secs(180);
 /// How many reads are on their way at once.
 const READS: usize = 32;
+/// And how many of each store where many are read at once: a program may hold a few hundred connections open, not more.
+const READS_BESIDE: usize = 4;
 /// How many creates race in a round of the probe.
 const RACERS: usize = 16;
 /// How many rounds of a probe may be repeated for want of an answer.
@@ -47,6 +49,7 @@ pub struct Objects {
     wire: Wire,
     appends: Arc<dyn ObjectStore>,
     reads: Arc<dyn ObjectStore>,
+    reads_at_once: usize,
     /// Gone only while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -79,7 +82,9 @@ impl Objects {
     /// The store of another place in the same bucket, or of another folder: with the same credentials, which are not
     /// asked for anew, and the same trust. What goes wrong with one of them is told of that one alone.
     pub fn beside(&self, place: &Place) -> Result<Self, StoreFault> {
-        Self::made(place, self.maker.clone(), self.wire.apart())
+        let mut store = Self::made(place, self.maker.clone(), self.wire.apart())?;
+        store.reads_at_once = READS_BESIDE;
+        Ok(store)
     }
 
     fn made(place: &Place, maker: Maker, wire: Wire) -> Result<Self, StoreFault> {
@@ -103,7 +108,16 @@ impl Objects {
             let _inside = runtime.enter();
             maker.appends(&wire)?
         };
-        Ok(Self { name: place.name(), prefix, maker, wire, appends, reads, runtime: Some(runtime) })
+        Ok(Self {
+            name: place.name(),
+            prefix,
+            maker,
+            wire,
+            appends,
+            reads,
+            reads_at_once: READS,
+            runtime: Some(runtime),
+        })
     }
 
     /// All logs right below the prefix.
@@ -265,7 +279,7 @@ impl Store for Objects {
         let work = async {
             let mut reads = stream::iter(numbers)
                 .map(|number| async move { read(&*this.reads, &this.path(&Object::name(number))).await })
-                .buffered(READS);
+                .buffered(this.reads_at_once);
             let mut found = Vec::new();
             while let Some(next) = reads.next().await {
                 match next {
