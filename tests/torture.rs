@@ -32,6 +32,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use onboard::{
     ledger::{
+        Ledger,
         log::{Chain, JobLine, Line, Spot},
         store::{
             Created, Store, hash,
@@ -72,6 +73,8 @@ struct Ground {
     /// Where its server listens.
     server: Option<SocketAddr>,
     name: String,
+    /// Which of the ledgers below it, where it is a place for many; `*` is all of them.
+    part: Option<String>,
     folder: Arc<TempDir>,
 }
 
@@ -82,19 +85,32 @@ const BUCKET: &str = "onboard-torture";
 impl Ground {
     fn new(kind: Kind, server: Option<SocketAddr>) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a folder"));
-        let ground = Self { kind, server, name: uuid::Uuid::now_v7().simple().to_string(), folder };
+        let ground = Self { kind, server, name: uuid::Uuid::now_v7().simple().to_string(), part: None, folder };
         ground.make_bucket();
         ground
     }
 
     fn text(&self) -> String {
         let server = || self.server.expect("a server");
+        let below = self.part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
         match self.kind {
-            Kind::Folder => format!("file://{}", self.folder.path().join("ledger").display()),
-            Kind::S3 => format!("s3://{BUCKET}/{}", self.name),
-            Kind::Azure => format!("az://{BUCKET}/{}", self.name),
-            Kind::Postgres => format!("postgres://owner@{}/postgres?ledger={}", server(), self.name),
+            Kind::Folder => format!("file://{}{below}", self.folder.path().join("ledger").display()),
+            Kind::S3 => format!("s3://{BUCKET}/{}{below}", self.name),
+            Kind::Azure => format!("az://{BUCKET}/{}{below}", self.name),
+            Kind::Postgres => {
+                let ledger = match self.part.as_deref() {
+                    Some("*") => "*".to_owned(),
+                    Some(part) => format!("{}-{part}", self.name),
+                    None => self.name.clone(),
+                };
+                format!("postgres://owner@{}/postgres?ledger={ledger}", server())
+            }
         }
+    }
+
+    /// One of many ledgers here, or (`*`) all of them, to be looked at.
+    fn part(&self, part: &str) -> Self {
+        Self { part: Some(part.to_owned()), ..self.clone() }
     }
 
     fn variables(&self) -> Variables {
@@ -561,6 +577,157 @@ fn a_run_that_was_paused_beyond_the_takeover_sends_nothing_more_and_says_who_too
                 }
             }
         });
+    }
+}
+
+/// A portal of many: its own ledger, its own people.
+struct OfMany {
+    ground: Ground,
+    portal: Sandbox,
+    users: Vec<User>,
+}
+
+impl OfMany {
+    fn new(ground: &Ground, number: u64, people: u32) -> Self {
+        let ground = ground.part(&format!("portal-{number}"));
+        // The race that `ledger init` wants to see was won at this place before.
+        Ledger::init(ground.store().as_mut(), "maker@here", 0).expect("made");
+        // Each has its own people, who are known to no other portal.
+        let first = u32::try_from(number).expect("a number") * people;
+        let users: Vec<User> = (first..first + people).map(|person| User::made_up(person, 1.0)).collect();
+        let portal = Sandbox::start(Config {
+            users: users.clone(),
+            limits: Limits::SHIPPED,
+            // How late a portal frees a place is tried elsewhere; here the machine is too busy for it to be exact.
+            release_lag: Duration::ZERO,
+            latency: MANY_LATENCY,
+            seed: number,
+            ..Config::default()
+        });
+        Self { ground, portal: portal.expect("a portal"), users }
+    }
+
+    /// As an administrator has it: killed so many times, each time with its home; gone on with, settled by what the portal
+    /// knows, gone on with again, until each person has one message. Returns the most memory that a run took, in KiB, where
+    /// that can be seen.
+    fn has_its_month(&self, random: &mut StdRng, kills: usize) -> u64 {
+        let (ground, portal, users) = (&self.ground, &self.portal, &self.users);
+        for kill in 0..kills {
+            let machine = Machine::new(&format!("runner{kill}"));
+            let mut child = machine.run(ground, HASTE, portal, users, &[]);
+            let so_far = portal.stats().messages.len();
+            until(portal, so_far + random.random_range(0..users.len() / 2), &mut child);
+            child.kill().expect("killed");
+            child.wait().expect("ended");
+        }
+        let mut most = 0;
+        let mut run = || {
+            let machine = Machine::new("runner");
+            let mut child = machine.run(ground, HASTE, portal, users, &[]);
+            while child.try_wait().expect("asked").is_none() {
+                most = most.max(high_water(&child));
+                thread::sleep(Duration::from_millis(20));
+            }
+            machine.ended(child)
+        };
+        let ended = run();
+        assert_eq!(ended.status, Some(i32::from(ended.unknown().next().is_some())), "{}", ended.said);
+        check_done(ground, portal, &ended, users.len(), 15 * kills);
+        let had = portal.stats().messages;
+        for (word, is_sent) in [("sent", true), ("not-sent", false)] {
+            let people: Vec<&str> = ended.unknown().filter(|person| had.contains_key(*person) == is_sent).collect();
+            if !people.is_empty() {
+                let args = [&["settle", "--as", word], people.as_slice()].concat();
+                let output = Machine::new("anna").onboard(ground, HASTE, &args).output().expect("runs");
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            }
+        }
+        let ended = run();
+        assert_eq!(ended.status, Some(0), "{}", ended.said);
+        check_done(ground, portal, &ended, users.len(), 0);
+        let stats = portal.stats();
+        assert_eq!(stats.messages.len(), users.len(), "every person");
+        assert!(stats.messages.values().all(|count| *count == 1), "once");
+        assert_eq!(stats.total_refusals(), 0, "{:?}", stats.refusals);
+        assert!(stats.peak_window <= 1_500 && stats.peak_reads <= 50 && stats.peak_writes <= 15, "{stats:?}");
+        most
+    }
+}
+
+/// The most memory that a process took so far, in KiB: what the usage of children tells counts what this process had when
+/// it forked, and so does what stands here until the program is there.
+fn high_water(child: &Child) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let is_there = status.starts_with("Name:\tonboard\n");
+    let line = status.lines().filter(|_| is_there).find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
+
+impl Ended {
+    fn unknown(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().filter(|row| row["congratulation"] == "unknown").map(|row| row["user_id"].as_str())
+    }
+}
+
+const MANY_LATENCY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(60));
+
+/// A process a portal, so many at once as `xargs -P` would keep going; of every other portal one is killed.
+/// `ONBOARD_TORTURE=2` and more: 50 portals of 1,000 people, 12 processes.
+#[test]
+fn many_portals_by_a_process_each_have_every_person_once_and_one_view_counts_them() {
+    let (portals, people, processes) = if more() > 1 { (50, 1_000, 12) } else { (4, 24, 3) };
+    // One place after the other, so that each has the machine for itself.
+    for ground in grounds() {
+        each(std::slice::from_ref(&ground), |ground| {
+            let all: Vec<OfMany> = (0..portals).map(|number| OfMany::new(ground, number, people)).collect();
+            let next = Mutex::new(all.iter().enumerate());
+            let (began, most) = (Instant::now(), Mutex::new(0));
+            thread::scope(|scope| {
+                for worker in 0..processes {
+                    let (next, most) = (&next, &most);
+                    scope.spawn(move || {
+                        let mut random = StdRng::seed_from_u64(worker);
+                        loop {
+                            let Some((number, one)) = next.lock().expect("whole").next() else { return };
+                            let used = one.has_its_month(&mut random, number % 2);
+                            let mut most = most.lock().expect("whole");
+                            *most = used.max(*most);
+                        }
+                    });
+                }
+            });
+            let took = began.elapsed();
+            // What waits for answers alone takes: 15 messages in flight a portal, and so many portals at once.
+            let latency = (MANY_LATENCY.0 + MANY_LATENCY.1) / 2;
+            let ideal = latency * people.div_ceil(15) * u32::try_from(portals.div_ceil(processes)).expect("few");
+            let used = most.into_inner().expect("whole") / 1024;
+            eprintln!(
+                "{:?}: {portals} portals of {people}, {processes} processes: {took:?}, of which {ideal:?} are answers of the \
+                 portals; at most {used} MiB a process",
+                ground.kind
+            );
+            // What is built for debugging takes more.
+            assert!(cfg!(debug_assertions) || used <= 25, "{used} MiB");
+            one_view_counts_them(ground, &all);
+        });
+    }
+}
+
+/// The view's figures are those of the portals.
+fn one_view_counts_them(ground: &Ground, all: &[OfMany]) {
+    let output = Machine::new("anna").onboard(&ground.part("*"), HASTE, &["history", "--json"]).output().expect("runs");
+    // A database holds what other tests have damaged, too, which the status tells, and which hides none of ours.
+    assert!(output.status.success() || ground.kind == Kind::Postgres, "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("JSON");
+    let figures: BTreeMap<String, &serde_json::Value> =
+        told.iter().map(|ledger| (ledger["portal"].as_str().expect("a portal").to_owned(), ledger)).collect();
+    for one in all {
+        let ledger = figures[&one.portal.origin()];
+        assert_eq!(ledger["sent"], one.portal.stats().messages.len(), "{ledger}");
+        assert_eq!((&ledger["undecided"], &ledger["exit_status"]), (&0.into(), &0.into()), "{ledger}");
+        assert!(ledger["needs"].is_null() && ledger["open"].is_null(), "{ledger}");
+        let rows = ledger["outcomes"].as_object().expect("outcomes").values().filter_map(serde_json::Value::as_u64);
+        assert_eq!(rows.sum::<u64>(), one.users.len() as u64, "{ledger}");
     }
 }
 

@@ -283,6 +283,42 @@ fn each_portal_has_a_ledger_of_its_own_and_history_tells_of_all() {
     bench.run(&one, &["--ledger", &all]).with(2);
 }
 
+/// Limits hold across processes: what counts a portal's requests is its ledger, so whoever uses that one waits, with
+/// whatever key; and another portal has another ledger, and nothing to wait for.
+#[test]
+fn runs_on_one_ledger_take_turns_with_whatever_account_and_other_portals_do_not_wait() {
+    let bench = Bench::new();
+    let users = active(20);
+    bench.roster(&users);
+    for ledger in [place(&bench, "all/{portal}"), format!("{}/{{portal}}.db", bench.path("").display())] {
+        // Its third message gets no answer, so the run goes on for as long as this test wants.
+        let (busy, other) = (faulty(&users, &["congratulation:stall-after:#3"]), portal(&users));
+        bench.write("token", busy.token());
+        for portal in [&busy, &other] {
+            let args = ["ledger", "init", "--ledger", &ledger, "--portal", &portal.origin(), "--other-portal"];
+            bench.onboard(&args).with(if ledger.starts_with("file:") { 0 } else { 2 });
+        }
+        let mut first =
+            bench.run_command(&busy, &["--ledger", &ledger, "--yes", "-o", "first.csv"]).spawn().expect("it starts");
+        while messages(&busy) == 0 {
+            assert!(first.try_wait().expect("asked").is_none(), "it goes on");
+            std::thread::yield_now();
+        }
+        let token = bench.path("token");
+        let token = token.to_string_lossy();
+        // The same account by another key, or another: the ledger does not ask.
+        let with_token = ["--ledger", &ledger, "--api-key-file", &token, "--lock-timeout", "1s", "-o", "second.csv"];
+        let second =
+            bench.command(&[&["run", "users.csv", "--portal", &busy.origin()], with_token.as_slice()].concat());
+        let ended = Ended::from({ second }.output().expect("it runs")).with(5);
+        assert!(ended.said().contains("waiting for another run on the same ledger"), "{}", ended.err);
+        let ended = bench.run(&other, &["--ledger", &ledger, "--lock-timeout", "1s", "-o", "other.csv"]).with(0);
+        assert!(!ended.said().contains("waiting"), "{}", ended.err);
+        first.kill().expect("killed");
+        first.wait().expect("ended");
+    }
+}
+
 #[test]
 fn one_view_tells_of_every_portal_and_a_ledger_that_cannot_be_read_hides_no_other() {
     let bench = Bench::new();
