@@ -241,6 +241,15 @@ fn temporary_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
 /// Writes a file so that it is there whole or not at all; readable by its owner only. What is no file, as a pipe, is
 /// written through.
 pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    write_for(false, path, write)
+}
+
+/// As [`write_whole`], readable by everybody: what holds nobody's data is read by other users' programs.
+pub fn write_whole_for_all(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    write_for(true, path, write)
+}
+
+fn write_for(all: bool, path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     if is_no_file(path) {
         let mut through = BufWriter::new(fs::OpenOptions::new().write(true).open(path)?);
         write(&mut through)?;
@@ -250,6 +259,12 @@ pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result
     let mut file = BufWriter::new(temporary_beside(&real)?);
     write(&mut file)?;
     let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    #[cfg(unix)]
+    if all {
+        file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    }
+    #[cfg(not(unix))]
+    let _ = all;
     file.as_file().sync_all()?;
     file.persist(&real).map_err(|error| error.error)?;
     // The move is lasting only when the folder is written.

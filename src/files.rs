@@ -29,6 +29,8 @@ pub enum Kind {
     Plan,
     /// XML.
     Xml,
+    /// Metrics.
+    Metrics,
     /// A roster.
     Roster,
     /// The roster of one portal. Whether a file may be replaced by one depends on the index, and is looked at elsewhere.
@@ -59,6 +61,7 @@ impl Kind {
             Self::Json => begins("{"),
             Self::Plan => begins("{") && head.windows(PLAN.len()).any(|part| part == PLAN),
             Self::Xml => begins("<?xml") || begins("<testsuites"),
+            Self::Metrics => begins("# TYPE onboard_"),
             Self::Roster => begins("user_id,employee_type,email,name"),
             Self::Part => true,
             Self::Index => {
@@ -84,6 +87,7 @@ impl Kind {
             Self::Json => "JSON",
             Self::Plan => "plan of onboard",
             Self::Xml => "XML",
+            Self::Metrics => "metrics file of onboard",
             Self::Roster => "roster that onboard wrote",
             Self::Part => "roster that onboard split wrote",
             Self::Index => "index of onboard split",
@@ -338,7 +342,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x");
         let database = b"SQLite format 3\0\x10\0";
-        let all = [Kind::Invitations, Kind::Page, Kind::Json, Kind::Xml, Kind::Roster, Kind::Log];
+        let all = [Kind::Invitations, Kind::Page, Kind::Json, Kind::Xml, Kind::Metrics, Kind::Roster, Kind::Log];
         for (content, fits) in [
             (&b""[..], &all[..]),
             (&database[..], &[]),
@@ -346,6 +350,8 @@ mod tests {
             (b"<!DOCTYPE html><html>", &[Kind::Page, Kind::Log]),
             (b"{\"version\":1}", &[Kind::Json, Kind::Log]),
             (b"<?xml version=\"1.0\"?>", &[Kind::Xml, Kind::Log]),
+            (b"# TYPE onboard_exit_status gauge\n", &[Kind::Metrics, Kind::Log]),
+            (b"# TYPE node_exit_status gauge\n", &[Kind::Log]),
             (b"user_id,employee_type,email,name,registered\n", &[Kind::Roster, Kind::Log]),
             (b"user_id,employee_type,invitation,invitation_detail\n", &[Kind::Invitations, Kind::Log]),
         ] {

@@ -223,6 +223,8 @@ pub struct Sinks {
     pub junit: Option<PathBuf>,
     /// The folder for the mails that a dry run would send.
     pub preview: Option<PathBuf>,
+    /// OpenMetrics text.
+    pub metrics: Option<PathBuf>,
     /// What GitHub Actions asks for, where it runs this.
     pub github: Option<GitHub>,
 }

@@ -702,6 +702,9 @@ pub struct ReportArgs {
     /// JUnit XML
     #[arg(long, value_name = "PATH")]
     pub junit: Option<PathBuf>,
+    /// OpenMetrics text about the run and the last success, for a textfile collector or a Pushgateway
+    #[arg(long, value_name = "PATH")]
+    pub metrics: Option<PathBuf>,
     /// Bars on a terminal and a line now and then elsewhere, lines only, or nothing
     #[arg(long, value_enum, default_value_t)]
     pub progress: ProgressKind,

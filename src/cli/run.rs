@@ -273,6 +273,7 @@ impl ReportArgs {
             report: self.report.clone(),
             summary_json: self.summary_json.as_ref().map(|target| target.0.clone()),
             events: self.events.clone(),
+            metrics: self.metrics.clone(),
             junit: self.junit.clone(),
             github: github(),
         }

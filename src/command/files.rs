@@ -131,6 +131,7 @@ fn with_reports(files: Files, args: &ReportArgs) -> Files {
         .writes("the summary (--summary-json)", args.summary_json.as_ref().and_then(path_out), Kind::Json)
         .writes("the events (--events)", args.events.as_deref(), Kind::Json)
         .writes("the JUnit file (--junit)", args.junit.as_deref(), Kind::Xml)
+        .writes("the metrics (--metrics)", args.metrics.as_deref(), Kind::Metrics)
 }
 
 fn path_in(source: &Source) -> Option<&Path> {

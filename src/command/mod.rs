@@ -9,6 +9,7 @@ mod help;
 mod history;
 mod ledger;
 mod mail_server;
+mod metrics;
 mod packaging;
 mod pages;
 mod plan;

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use super::metrics;
 use crate::{
     attempt::Mail,
     display::{Grouped, Span, count, moment, shown_path, wrapped},
@@ -45,6 +46,18 @@ pub(super) fn execute(
         screen.say(&format!("warning: {remark}"));
     }
     let done = carried_out(settings, progress, quiet, screen);
+    let ending = match &done {
+        Ok(Some(ended)) => Some((ended.exit, Some(&ended.summary))),
+        // Whoever said no has run nothing.
+        Ok(None) => None,
+        Err(error) => Some((exit_of(error), None)),
+    };
+    if let Some(path) = &settings.sinks.metrics
+        && let Some((exit, summary)) = ending
+        && let Err(error) = metrics::write(path, settings, exit, summary)
+    {
+        screen.say(&format!("warning: the metrics (--metrics) were not written to {}: {error}", shown_path(path)));
+    }
     // Whoever sees what would be sent sends nothing, to nobody.
     if !notifier.is_wanted() || settings.dry_run {
         return done.map(|ended| ended.map_or(2, |ended| ended.exit.code()));

@@ -4,6 +4,7 @@ mod events;
 mod github;
 mod json;
 mod junit;
+mod metrics;
 mod notice;
 mod page;
 mod summary;
@@ -14,6 +15,7 @@ pub use self::{
     github::{BadRows, annotations, bad_rows, markdown, not_started, outputs},
     json::SummaryJson,
     junit::junit,
+    metrics::Metrics,
     notice::Notice,
     page::{About, MOST_ROWS, PageRow, page, page_of},
     summary::{Attention, Reasons, Summary},

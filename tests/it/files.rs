@@ -46,7 +46,7 @@ fn nothing_that_a_run_writes_destroys_what_it_reads_or_writes() {
     }
     let before = snapshot(&bench);
     let requests = portal.stats().total_requests();
-    for option in ["--events", "--report", "--summary-json", "--junit", "--log-file"] {
+    for option in ["--events", "--report", "--summary-json", "--junit", "--metrics", "--log-file"] {
         for file in &precious {
             let given = ["--ledger", "ledger.db", "--sign-with", "machinekey", "--ca-file", "ca.pem", option, file];
             let ended = bench.run(&portal, &given).with(2);
@@ -61,7 +61,9 @@ fn nothing_that_a_run_writes_destroys_what_it_reads_or_writes() {
     for file in ["ledger.db", "hard.db", "ledger.db.lock", "key", "machinekey", "onboard.toml"] {
         bench.run(&portal, &["--ledger", "ledger.db", "--sign-with", "machinekey", "-o", file]).with(2);
     }
-    for (one, other) in [("--events", "--report"), ("--summary-json", "--junit"), ("--log-file", "-o")] {
+    for (one, other) in
+        [("--events", "--report"), ("--summary-json", "--junit"), ("--metrics", "--report"), ("--log-file", "-o")]
+    {
         bench.run(&portal, &["--ledger", "ledger.db", one, "new", other, "./new"]).with(2);
     }
     assert!(before == snapshot(&bench), "nothing was changed or made");
@@ -85,7 +87,7 @@ fn nothing_that_a_run_writes_destroys_what_it_reads_or_writes() {
         bench.run(&portal, &[&["--ledger", "ledger.db", "-v"][..], &reports].concat()).with(0);
     }
     bench.write("mine.txt", "something of mine\n");
-    for option in ["--events", "--report", "--summary-json", "--junit"] {
+    for option in ["--events", "--report", "--summary-json", "--junit", "--metrics"] {
         let ended = bench.run(&portal, &["--ledger", "ledger.db", option, "mine.txt"]).with(2);
         assert!(ended.said().contains("mine.txt: that file is there and is no"), "{}", ended.err);
     }
@@ -241,7 +243,7 @@ fn nothing_that_invitations_write_destroys_what_they_read_or_write() {
     bench.write("mine.txt", "something of mine\n");
     let before = snapshot(&bench);
     let requests = portal.stats().total_requests();
-    for option in ["--events", "--report", "--summary-json", "--junit", "--log-file"] {
+    for option in ["--events", "--report", "--summary-json", "--junit", "--metrics", "--log-file"] {
         for file in ["ledger.db", "ledger.db.lock", "people.csv", "key", "people.results.csv", "mine.txt"] {
             // A log goes behind whatever is there, as long as that is text.
             if (option, file) != ("--log-file", "mine.txt") {

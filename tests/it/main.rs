@@ -28,6 +28,7 @@ mod letter;
 mod limits;
 mod mail_server;
 mod messages;
+mod metrics;
 mod notices;
 mod outcomes;
 mod outputs;
