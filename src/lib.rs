@@ -142,6 +142,24 @@
 //! `workflow`, `plan`, `mail`, `letter`, `help` and `pace` know no file, socket, clock or task; `run` knows no terminal, no environment and no
 //! flag: whoever starts it tells it by [`settings`], and watches it as an [`audience`].
 //!
+//! # What to run
+//!
+//! `.ci/run` is what has to pass before a change goes in; `cargo test`, a part of it, runs a little of each of these,
+//! which go on for longer:
+//!
+//! | command | what it does |
+//! | --- | --- |
+//! | `ONBOARD_TORTURE=300 cargo test --release torture` | kills the program at random instants until the job is done, 300 times over |
+//! | `ONBOARD_TORTURE=20 .ci/stores cargo test --test torture` | runs on a shared ledger: killed with their home, two at once, paused, their store's answers late, cut, lost (`.ci/postgres` too) |
+//! | `SEEDS=1000000 cargo test --release --test simulation` | a million simulated days; `SEED=17` replays one |
+//! | `cargo fuzz run --fuzz-dir tests/fuzz --sanitizer none roster` | feeds a reader whatever breaks it; `cargo fuzz list --fuzz-dir tests/fuzz` names the others |
+//! | `cargo mutants` | tells what of the code that decides could be changed without a test noticing |
+//! | `cargo bench` | what a run costs, next to the plain sequential way |
+//! | `cargo cyclonedx --format json` | writes the bill of materials (SBOM), `onboard.cdx.json` |
+//! | `.ci/picture` | makes `samples/run.svg`, the picture in the README, from a real run |
+//!
+//! `cargo install cargo-fuzz cargo-mutants cargo-cyclonedx` brings what Rust does not.
+//!
 //! # Absent on purpose
 //!
 //! - `unsafe`, and `unwrap` on anything from outside.

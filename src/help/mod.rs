@@ -1,5 +1,5 @@
 //! What `onboard help TOPIC` shows: a page of Markdown for each subject that is larger than an option, read into
-//! [`page::Page`] and laid out for a terminal or as a manual page.
+//! blocks and laid out for a terminal or as a manual page.
 
 mod layout;
 mod page;

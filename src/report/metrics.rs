@@ -119,6 +119,7 @@ mod tests {
         }
         Summary {
             mail,
+            carrier: crate::attempt::Carrier::Portal,
             run: "r1".to_owned(),
             portal: "https://p.example".to_owned(),
             roster: "users.csv".to_owned(),

@@ -76,6 +76,8 @@ fn works(name: &str, document: &str) {
     let rows: String = users.iter().map(|user| format!("{},{},{}\n", user.id, user.role, portal.origin())).collect();
     bench.write("all.xlsx", format!("user_id,employee_type,portal\n{rows}"));
     bench.write("people.csv", "email,employee_type\nnew@example.com,User\n");
+    let row = format!("a09f76b5-a170-4338-b926-3059f28c105d,User,{}\n", portal.origin());
+    bench.write("company.csv", format!("user_id,employee_type,portal\n{row}"));
     let program = Path::new(env!("CARGO_BIN_EXE_onboard")).parent().expect("a folder");
     let bucket = format!("file://{}/our-bucket", bench.path("").display());
     let commands = commands(document);
@@ -145,5 +147,25 @@ fn every_command_that_is_told_can_be_typed() {
                 bench.onboard(&["help", topic]).with(0);
             }
         }
+    }
+}
+
+#[test]
+fn whatever_the_readme_links_to_is_there_and_its_picture_names_no_machine() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let links = README.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let files: Vec<&str> = links.filter(|link| !link.contains("://")).collect();
+    assert!(files.contains(&"samples/run.svg"));
+    for file in files {
+        assert!(root.join(file).is_file(), "{file}");
+    }
+    let picture = std::fs::read_to_string(root.join("samples/run.svg")).expect("read");
+    for word in
+        ["onboard run users.csv --sandbox", "rows settled", "congratulated: the portal accepted it", " 0 refused"]
+    {
+        assert!(picture.contains(word), "{word}");
+    }
+    for word in ["/home", "/root", "/tmp", "/work"] {
+        assert!(!picture.contains(word), "{word}");
     }
 }
