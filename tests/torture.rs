@@ -169,6 +169,10 @@ impl Ground {
     }
 
     /// As this test looks at it.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(unreachable_code, reason = "there is no such store without the feature")
+    )]
     fn store(&self) -> Box<dyn Store> {
         let variables = self.variables();
         match place(Some(Path::new(&self.text())), None).expect("a place") {

@@ -49,7 +49,7 @@ pub(super) fn stem(file: &str) -> &str {
     file.split('.').next().unwrap_or(file)
 }
 
-/// Whether a name is one that [`file`] may have given to this number.
+/// Whether a name is one that [`file()`] may have given to this number.
 pub(super) fn is_ours(file: &str, number: u32) -> bool {
     let name = file.strip_prefix(&numbered(number)).and_then(|rest| rest.strip_suffix(".csv"));
     name.is_some_and(|name| {
