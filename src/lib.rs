@@ -81,6 +81,7 @@
 //! | [`place`] | where the ledger lies, as it is typed, and when nobody says |
 //! | [`environment`] | what the environment says, taken once |
 //! | [`home`] | `~` in paths that no shell has seen |
+//! | `http` | what a request is that leaves once |
 //! | [`signing`] | the key that a real portal demands; [`trust`] which certificates are trusted |
 //! | [`sheet`], [`mod@file`], [`signals`] | cells and columns of in and out; files that are whole or not there; Ctrl-C as a value |
 //! | [`settings`] | what a run is told, as plain values |
@@ -132,6 +133,7 @@
 //! lease      how long a session may send without a word from its ledger
 //! seal       where a ledger stands, to be kept elsewhere
 //! secret
+//! http       a request leaves once, and goes where it was sent
 //! trust      which certificates are trusted
 //! file       there whole or not at all
 //! home
@@ -185,6 +187,7 @@ pub mod file;
 pub mod files;
 pub mod help;
 pub mod home;
+mod http;
 pub mod inquiry;
 pub mod lease;
 pub mod ledger;

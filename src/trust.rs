@@ -52,6 +52,9 @@ pub fn besides_system(given: Vec<CertificateDer<'static>>) -> Result<ClientConfi
     config(provider, chains, given)
 }
 
+/// How authorities are named where an option gives them.
+pub const BY_OPTION: &str = "--ca-file FILE (PEM) or in SSL_CERT_FILE";
+
 /// Why encrypted connections cannot be set up, and what to do; `how` authorities are named, such as `--ca-file FILE (PEM)`.
 pub fn no_setup(why: &rustls::Error, how: &str) -> String {
     let why = match why {

@@ -9,7 +9,7 @@ use reqwest::{Client, Proxy, Url, header::CONTENT_TYPE};
 
 use super::error::{NotifyError, Untold, WHAT};
 use crate::{
-    access,
+    access, http,
     origin::{AddressError, PortalAddress, ProxyAddress},
     portal::install_crypto,
     secret::{Secret, SecretError},
@@ -47,30 +47,16 @@ impl Chat {
             _ => NotifyError::NoAddress,
         })?;
         install_crypto();
-        let mut builder = Client::builder()
-            .user_agent(concat!("onboard/", env!("CARGO_PKG_VERSION")))
-            .http1_only()
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(timeout)
-            .timeout(timeout)
-            .https_only(place.is_https())
-            .no_proxy();
+        let given = ca_file.map(trust::certificates).transpose().map_err(NotifyError::CaFile)?.unwrap_or_default();
+        let trust = place.is_https().then(|| trust::besides_system(given)).transpose();
+        let trust = trust.map_err(|why| NotifyError::Tls(trust::no_setup(&why, trust::BY_OPTION)))?;
+        let mut builder = http::client(trust).connect_timeout(timeout).timeout(timeout).no_proxy();
         if let Some(proxy) = access::proxy(proxy, &place)? {
             let proxy = Proxy::all(proxy.expose().clone()).map_err(|_not_shown| NotifyError::Proxy)?;
             builder = builder.proxy(proxy);
         }
-        builder = if place.is_https() {
-            let given = ca_file.map(trust::certificates).transpose().map_err(NotifyError::CaFile)?;
-            let mut trust =
-                trust::besides_system(given.unwrap_or_default()).map_err(|why| NotifyError::Tls(why.to_string()))?;
-            trust.alpn_protocols = vec![b"http/1.1".to_vec()];
-            builder.tls_backend_preconfigured(trust)
-        } else {
-            builder.tls_certs_only(std::iter::empty())
-        };
-        let client = builder.build().map_err(|why| NotifyError::Tls(why.without_url().to_string()))?;
+        let unusable = |why: reqwest::Error| format!("cannot set up encrypted connections: {}", why.without_url());
+        let client = builder.build().map_err(|why| NotifyError::Tls(unusable(why)))?;
         Ok(Self { path: path.to_owned(), address, client })
     }
 

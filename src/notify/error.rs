@@ -38,7 +38,7 @@ pub enum NotifyError {
     #[error("cannot use the certificate authority of --ca-file: {0}")]
     CaFile(String),
     /// No encrypted connections.
-    #[error("cannot set up encrypted connections for --notify: {0}")]
+    #[error("--notify: {0}")]
     Tls(String),
     /// A mail without a server.
     #[error("--notify mailto: needs a mail server; give it with --smtp smtps://USER@HOST. Nothing was sent")]

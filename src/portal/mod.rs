@@ -1,7 +1,7 @@
 //! The client of a portal: each call it makes, and how each can end. One call here is one request on the wire.
 //!
 //! Absent on purpose: retries, redirects, cookies and waiting. Nothing below this module sends a request a second
-//! time (`reqwest::retry::never`; what remains in the HTTP stack re-sends only a request of which no byte was
+//! time (`http`; what remains in the HTTP stack re-sends only a request of which no byte was
 //! written), and nothing in it knows of pace, ledger or rows. Congratulations have a client of their own: no body
 //! decoder, and connections that were idle for longer than two seconds are not used again. Where the ledger is shared,
 //! no message begins to leave once its lease is over (`watched`).
@@ -20,7 +20,7 @@ use std::{
 };
 
 use reqwest::{
-    Body, Client, ClientBuilder, Method, Proxy, Response, Url,
+    Body, Client, Method, Proxy, Response, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE},
 };
 
@@ -34,6 +34,7 @@ pub use self::{
 };
 use crate::{
     display::{Shown, shown_path},
+    http,
     lease::Lease,
     origin::{PortalAddress, ProxyAddress},
     pace::Refusal,
@@ -133,9 +134,6 @@ pub struct Portal {
     lease: Option<Lease>,
 }
 
-/// How authorities are named here.
-const GIVEN: &str = "--ca-file FILE (PEM) or in SSL_CERT_FILE";
-
 /// Sets up the cryptography once for the process; later calls change nothing.
 pub fn install_crypto() {
     // The error says that a provider is there already, which is what is wanted.
@@ -150,41 +148,28 @@ impl Portal {
         let authorization = access.key.authorization().ok_or(AccessError::Key)?;
         let given = access.ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
         let trust = access.address.is_https().then(|| trust::besides_system(given)).transpose();
-        let trust = trust.map_err(|why| AccessError::Tls(trust::no_setup(&why, GIVEN)))?.map(|mut trust| {
-            trust.alpn_protocols = vec![b"http/1.1".to_vec()];
-            trust
-        });
-        let build = |builder: ClientBuilder| -> Result<Client, AccessError> {
+        let trust = trust.map_err(|why| AccessError::Tls(trust::no_setup(&why, trust::BY_OPTION)))?;
+        let build = |gzip: bool, idle_for: Duration| -> Result<Client, AccessError> {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, authorization.clone());
             headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-            let mut builder = builder
+            let mut builder = http::client(trust.clone())
                 .default_headers(headers)
-                .user_agent(concat!("onboard/", env!("CARGO_PKG_VERSION")))
-                .http1_only()
-                .retry(reqwest::retry::never())
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
-                .tcp_nodelay(true)
+                .gzip(gzip)
+                .pool_idle_timeout(idle_for)
                 .connect_timeout(CONNECT_FOR.min(access.timeout.mul_f64(0.9)))
                 .timeout(access.timeout)
-                .https_only(access.address.is_https())
                 .no_proxy();
             if let Some(proxy) = &proxy {
                 builder =
                     builder.proxy(Proxy::all(proxy.expose().clone()).map_err(|why| AccessError::Proxy(chain(&why)))?);
             }
-            let builder = match &trust {
-                Some(trust) => builder.tls_backend_preconfigured(trust.clone()),
-                // Plain HTTP to loopback needs no certificate store, and must not fail where there is none.
-                None => builder.tls_certs_only(std::iter::empty()),
-            };
             builder
                 .build()
                 .map_err(|why| AccessError::Tls(format!("cannot set up encrypted connections: {}", chain(&why))))
         };
-        let reads = build(Client::builder().gzip(true).pool_idle_timeout(IDLE_FOR))?;
-        let writes = build(Client::builder().gzip(false).pool_idle_timeout(FRESH_FOR))?;
+        let reads = build(true, IDLE_FOR)?;
+        let writes = build(false, FRESH_FOR)?;
         Ok(Self {
             congratulations: access.address.join("/api/2.0/portal/sendcongratulations"),
             address: access.address,

@@ -98,7 +98,7 @@ impl Mailer {
                 Ok(trust) => Some(Arc::new(trust)),
                 Err(_no_store) if in_the_clear => None,
                 Err(why) => {
-                    return Err(AccessError::Tls(trust::no_setup(&why, "--ca-file FILE (PEM) or in SSL_CERT_FILE")));
+                    return Err(AccessError::Tls(trust::no_setup(&why, trust::BY_OPTION)));
                 }
             }
         };

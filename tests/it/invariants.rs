@@ -200,7 +200,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("report", &["attempt", "code", "display", "exit", "mail", "outcome", "roster", "seal", "sheet"]),
     ("results", &["attempt", "display", "file", "mail", "outcome", "roster", "sheet"]),
     ("split", &["display", "file", "origin", "roster"]),
-    ("notify", &["access", "display", "environment", "origin", "portal", "secret", "signals", "smtp", "trust", "user"]),
+    (
+        "notify",
+        &["access", "display", "environment", "http", "origin", "portal", "secret", "signals", "smtp", "trust", "user"],
+    ),
     ("inquiry", &["pace", "portal"]),
     ("access", &["display", "origin", "portal", "secret", "settings"]),
     ("settings", &["attempt", "environment", "file", "origin", "outcome", "pace", "roster", "smtp"]),
@@ -212,7 +215,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pace", &["display"]),
     ("mail", &["attempt", "outcome", "portal", "reason", "user"]),
     ("smtp", &["display", "environment", "lease", "pace", "portal", "secret", "trust", "user"]),
-    ("portal", &["display", "lease", "origin", "pace", "secret", "trust", "user"]),
+    ("portal", &["display", "http", "lease", "origin", "pace", "secret", "trust", "user"]),
     (
         "ledger",
         &[
@@ -221,6 +224,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "environment",
             "file",
             "home",
+            "http",
             "lease",
             "origin",
             "pace",
@@ -236,6 +240,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("roster", &["display", "outcome", "sheet", "user"]),
     ("terminal", &["audience", "display"]),
     ("files", &["display", "file", "sheet"]),
+    ("http", &[]),
     ("trust", &["display", "file"]),
     ("file", &["display"]),
     ("secret", &["display", "file"]),

@@ -265,6 +265,8 @@ fn without_any_authority_nothing_starts_but_what_needs_none() {
     let (portal, old) = (format!("https://localhost:{port}"), format!("https://localhost:{old}"));
     let near = "http://127.0.0.1:1";
     let database = format!("postgres://anna@localhost:{port}/d?ledger=x&sslmode=verify-full");
+    bench.write("hook", "https://chat.example.com/hook");
+    bench.write("welcome.md", "From: it@example.com\nSubject: Welcome\n\nHello {{ name }}\n");
     for bundle in ["missing.pem", "nothing.pem"] {
         let run = |more: &[&str]| {
             let mut command = bench.command(&["run", "users.csv", "--api-key-file", "key"]);
@@ -275,6 +277,11 @@ fn without_any_authority_nothing_starts_but_what_needs_none() {
         for (needs, hints) in [
             (&["--portal", &*portal][..], &["ca-certificates", "--ca-file", "SSL_CERT_FILE"][..]),
             (&["--portal", near, "--ledger", "s3://bucket/onboard"], &["ca-certificates", "SSL_CERT_FILE"]),
+            (&["--portal", near, "--notify", "@hook"], &["ca-certificates", "--ca-file", "SSL_CERT_FILE"]),
+            (
+                &["--portal", near, "--message", "welcome.md", "--smtp", "smtps://mail.example.com"],
+                &["ca-certificates", "--ca-file", "SSL_CERT_FILE"],
+            ),
             (&["--portal", near, "--ledger", &*database], &["ca-certificates", "sslrootcert", "SSL_CERT_FILE"]),
         ] {
             let ended = run(needs).with(2);

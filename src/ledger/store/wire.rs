@@ -19,7 +19,7 @@ use object_store::{
 use rustls::ClientConfig;
 
 use super::StoreFault;
-use crate::trust;
+use crate::{http, trust};
 
 /// A server that closes idle connections does so after longer than this.
 const IDLE_FOR: Duration = Duration::from_secs(5);
@@ -63,8 +63,7 @@ fn is_metadata(host: &str) -> bool {
 impl Wire {
     pub(super) fn new() -> Result<Self, StoreFault> {
         let tls = trust::besides_system(Vec::new());
-        let mut tls = tls.map_err(|why| StoreFault::Unusable(trust::no_setup(&why, "SSL_CERT_FILE=FILE (PEM)")))?;
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let tls = tls.map_err(|why| StoreFault::Unusable(trust::no_setup(&why, "SSL_CERT_FILE=FILE (PEM)")))?;
         Ok(Self { tls: Arc::new(tls), seen: Arc::default() })
     }
 
@@ -174,19 +173,12 @@ impl HttpConnector for Wire {
         };
         let is_plain = options.get_config_value(&ClientConfigKey::AllowHttp).as_deref() == Some("true");
         let build = |direct: bool| {
-            let builder = reqwest::Client::builder()
-                .user_agent(concat!("onboard/", env!("CARGO_PKG_VERSION")))
-                .http1_only()
+            let builder = http::client(Some((*self.tls).clone()))
                 .gzip(false)
-                .retry(reqwest::retry::never())
-                .redirect(reqwest::redirect::Policy::none())
-                .referer(false)
-                .tcp_nodelay(true)
                 .pool_idle_timeout(IDLE_FOR)
                 .connect_timeout(time(ClientConfigKey::ConnectTimeout, CONNECT_FOR))
                 .timeout(time(ClientConfigKey::Timeout, ANSWER_FOR))
-                .https_only(!is_plain)
-                .tls_backend_preconfigured((*self.tls).clone());
+                .https_only(!is_plain);
             let builder = if direct { builder.no_proxy() } else { builder };
             builder.build().map_err(|why| Error::Generic { store: "HTTP", source: Box::new(why) })
         };
