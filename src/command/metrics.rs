@@ -6,7 +6,7 @@ use crate::{
     attempt::Mail,
     exit::Exit,
     file::write_whole_for_all,
-    ledger::{Ledger, places},
+    ledger::{Ledger, RunRecord, places},
     origin::{Origin, PortalAddress},
     place::{self, Place},
     report::{Metrics, Summary},
@@ -69,13 +69,11 @@ fn known(settings: &Settings, origin: &Origin, ledger: &Ledger) -> Result<Known,
     };
     let mut runs = ledger.runs()?;
     runs.retain(|run| is_here(&run.portal) && (run.command == "invite") == (settings.mail == Mail::Invitation));
-    let ended_well = runs.iter().filter(|run| run.exit_status == Some(i64::from(Exit::Clean.code())));
-    let last_success = ended_well.filter_map(|run| run.ended_at).max();
     let mut undecided = ledger.undecided()?;
     undecided.retain(|attempt| is_here(&attempt.portal) && attempt.mail == settings.mail.noun());
     Ok(Known {
         last_start: runs.iter().map(|run| run.started_at).max(),
-        last_success,
+        last_success: runs.iter().filter_map(RunRecord::ended_well).max(),
         undecided: u64::try_from(undecided.len()).ok(),
     })
 }

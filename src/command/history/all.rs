@@ -206,7 +206,6 @@ impl LedgerRecord {
         let heard = if open.is_some() { ledger.last_heard()? } else { None };
         let last = runs.first();
         let now = ledger.now();
-        let good = runs.iter().filter(|run| run.exit_status == Some(0)).filter_map(|run| run.ended_at).max();
         let record = Self {
             ledger: ledger.name(),
             portal: match last {
@@ -219,7 +218,7 @@ impl LedgerRecord {
             age_seconds: last.map(|run| since(run.started_at, now).as_secs()),
             exit_status: last.and_then(|run| run.exit_status),
             outcomes: last.and_then(|run| run.outcomes.clone()),
-            last_good_run: good,
+            last_good_run: runs.iter().filter_map(RunRecord::ended_well).max(),
             is_last_open: open.as_ref().zip(last).is_some_and(|(open, last)| open.id.to_string() == last.run),
             open: open.map(|holding| holding.to_string()),
             open_heard_at: heard.map(|heard| heard.at),

@@ -49,6 +49,13 @@ pub struct RunRecord {
     pub seal: Option<Seal>,
 }
 
+impl RunRecord {
+    /// When it ended, if it ended with status 0.
+    pub fn ended_well(&self) -> Option<Timestamp> {
+        self.ended_at.filter(|_| self.exit_status == Some(0))
+    }
+}
+
 /// An attempt to send something to a user.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct AttemptRecord {
