@@ -31,7 +31,7 @@ fn bad(check: &'static str, message: impl Into<String>, next: &'static str) -> S
 
 /// Looks at the server that is named, up to RCPT; nothing is sent.
 pub(super) async fn look(args: &DoctorArgs, server: &Server, environment: &Environment) -> Vec<Seen> {
-    let password = match server.user().map(|_user| password(&args.smtp.password(), environment)).transpose() {
+    let password = match password(server, &args.smtp.password(), environment) {
         Ok(password) => password,
         Err(error) => {
             return vec![bad(

@@ -107,7 +107,7 @@ impl Notifier {
         let server = wanted.server.clone().ok_or(NotifyError::NoServer)?;
         let user = server.user();
         let from = user.map(|user| target::plain(user).ok_or(NotifyError::NoSender)).transpose()?;
-        let password = user.map(|_user| smtp::password(&wanted.password, &wanted.environment)).transpose()?;
+        let password = smtp::password(&server, &wanted.password, &wanted.environment)?;
         let mailer = Mailer::new(Access { server, password, timeout: step, ca_file: wanted.ca_file.clone() })?;
         made.post = Some(Post { mailer, from });
         Ok(made)

@@ -179,7 +179,7 @@ pub(super) fn mailer(
     };
     let Some(server) = server else { return Ok(None) };
     let environment: &Environment = &settings.ledger.environment;
-    let password = server.user().map(|_user| password(&own.password, environment)).transpose()?;
+    let password = password(&server, &own.password, environment)?;
     let (timeout, ca_file) = (settings.portal.timeout, settings.portal.ca_file.clone());
     Ok(Some(Mailer::new(Access { server, password, timeout, ca_file })?))
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Server;
 use crate::{
     environment::Environment,
     secret::{Secret, SecretError},
@@ -36,14 +37,21 @@ pub enum NoPassword {
     Secret(#[from] SecretError),
 }
 
-/// The password.
-pub fn password(source: &PasswordSource, environment: &Environment) -> Result<Secret, NoPassword> {
-    Ok(match source {
+/// The password of the server's user, where it has one.
+pub fn password(
+    server: &Server,
+    source: &PasswordSource,
+    environment: &Environment,
+) -> Result<Option<Secret>, NoPassword> {
+    if server.user().is_none() {
+        return Ok(None);
+    }
+    Ok(Some(match source {
         PasswordSource::Command(command) => Secret::password_from_command(WHAT, command)?,
         PasswordSource::File(path) => Secret::read_password(WHAT, path)?,
         PasswordSource::Environment => {
             let text = environment.get(VARIABLE).ok_or(NoPassword::NotGiven)?;
             Secret::password(WHAT, text.to_owned())?
         }
-    })
+    }))
 }
