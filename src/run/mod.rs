@@ -176,7 +176,7 @@ impl Opened {
         let trouble = storage_trouble(&job, &recorded, &written);
         let exit = close::exit(&job, &roster, signal, trouble.is_some(), &settings.selection.fail_on);
         let mut previewed = match post.as_ref().filter(|_| settings.dry_run) {
-            Some(post) => outputs::preview(settings.sinks.preview.as_deref(), &job, post, roster.rows().len(), end),
+            Some(post) => outputs::preview(settings.sinks.preview.as_deref(), &job, post, &roster, end),
             None => outputs::Previewed::default(),
         };
         // As a run would end.

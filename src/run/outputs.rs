@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use jiff::Timestamp;
 
-use super::own::Post;
+use super::own::{Post, row_told};
 use crate::{
     display::{count, moment, shown_path},
     exit::Exit,
@@ -104,33 +104,37 @@ impl Previewed {
 }
 
 /// Makes each mail that a dry run would send, and writes them where a folder is named, which is new then.
-pub(super) fn preview(folder: Option<&Path>, job: &Job<'_>, post: &Post<'_>, rows: usize, at: Stamp) -> Previewed {
+pub(super) fn preview(folder: Option<&Path>, job: &Job<'_>, post: &Post<'_>, roster: &Roster, at: Stamp) -> Previewed {
     let mut previewed = Previewed::default();
     if let Some(Err(error)) = folder.map(new_folder) {
         previewed.lost.push(error.to_string());
         return previewed;
     }
-    for row in 0..u32::try_from(rows).unwrap_or(u32::MAX) {
-        let end = job.end(row as usize);
+    let each = roster.for_each(|at_row, _, record, _| -> io::Result<()> {
+        let row = u32::try_from(at_row).unwrap_or(u32::MAX);
+        let end = job.end(at_row);
         let would_be_sent = end.is_some_and(|end| end.reason.as_deref() == Some(&Reason::WouldBeSent));
-        let Some(user) = job.user(row).filter(|_| would_be_sent) else { continue };
-        let number = row as usize + 1;
+        let Some(user) = job.user(row).filter(|_| would_be_sent) else { return Ok(()) };
+        let number = at_row + 1;
         match (post.mail(row, user, &format!("preview-{number}"), at), folder) {
             (Err(why), _) => {
                 previewed.unmade += 1;
                 if previewed.first.len() < NAMED {
-                    previewed.first.push(format!("row {number}: no mail can be made for this person: {why}"));
+                    let row = row_told(roster, at_row, record);
+                    previewed.first.push(format!("{row}: no mail can be made for this person: {why}"));
                 }
             }
             (Ok(_), None) => {}
             (Ok(mail), Some(folder)) => {
-                let path = folder.join(preview_name(number, rows));
+                let path = folder.join(preview_name(number, roster.rows().len()));
                 if let Err(error) = write_whole(&path, |out| out.write_all(&mail.bytes)) {
                     previewed.lost.push(format!("{} could not be written: {error}", shown_path(&path)));
                 }
             }
         }
-    }
+        Ok(())
+    });
+    previewed.lost.extend(each.err().map(|error| format!("the roster could not be read again: {error}")));
     previewed
 }
 

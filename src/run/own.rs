@@ -75,34 +75,27 @@ impl Own {
 
     /// Looks at what the roster says of everybody to whom it is due, and keeps it.
     pub(super) fn take_in(&mut self, roster: &Roster, plan: &Plan) -> Result<(), anyhow::Error> {
-        let columns = self.messages.columns();
-        let is_due = |row: usize| plan.decisions.get(row) == Some(&Decision::Due);
-        let administrator = roster
-            .rows()
-            .iter()
-            .enumerate()
-            .find(|(number, row)| is_due(*number) && row.employee_type == Some(EmployeeType::DocSpaceAdmin));
-        if let Some((number, _)) = administrator.filter(|_| self.needs().invite_link) {
-            bail!(
-                "row {} becomes a DocSpaceAdmin, and the message holds {{{{ invite_link }}}}: whoever got hold of that link \
-                 could manage the whole portal. Use {{{{ portal }}}} in the message, or take such rows out. Nothing was sent",
-                number + 1
-            );
-        }
-        if columns.is_empty() {
+        let (columns, holds_link) = (self.messages.columns(), self.needs().invite_link);
+        if columns.is_empty() && !holds_link {
             return Ok(());
         }
-        let (mut bad, mut named) = (0u64, Vec::new());
+        let (mut bad, mut named, mut administrator) = (0u64, Vec::new(), None);
         self.cells.clear();
         let (messages, kept) = (&self.messages, &mut self.cells);
-        roster.for_each(|number, _, record, _| -> io::Result<()> {
-            if is_due(number) {
+        roster.for_each(|number, row, record, _| -> io::Result<()> {
+            if plan.decisions.get(number) == Some(&Decision::Due) {
+                if row.employee_type == Some(EmployeeType::DocSpaceAdmin) && administrator.is_none() {
+                    administrator = Some(row_told(roster, number, record));
+                }
+                if columns.is_empty() {
+                    return Ok(());
+                }
                 let of = |column: &usize| (*column, roster.text(record, *column).into_owned());
                 let cells: BTreeMap<usize, String> = columns.iter().map(of).collect();
                 if let Err(fault) = messages.check(&cells) {
                     bad += 1;
                     if named.len() < NAMED {
-                        named.push(format!("row {}: {fault}", number + 1));
+                        named.push(format!("{}: {fault}", row_told(roster, number, record)));
                     }
                 }
                 if let Ok(row) = u32::try_from(number) {
@@ -111,6 +104,12 @@ impl Own {
             }
             Ok(())
         })?;
+        if let Some(row) = administrator.filter(|_| holds_link) {
+            bail!(
+                "{row} becomes a DocSpaceAdmin, and the message holds {{{{ invite_link }}}}: whoever got hold of that link \
+                 could manage the whole portal. Use {{{{ portal }}}} in the message, or take such rows out. Nothing was sent"
+            );
+        }
         if bad > 0 {
             let more = if bad > NAMED as u64 { ", and others" } else { "" };
             bail!(
@@ -122,6 +121,12 @@ impl Own {
         }
         Ok(())
     }
+}
+
+/// A row for people: its number, from 0 here and from 1 there, and of a workbook its place.
+pub(super) fn row_told(roster: &Roster, number: usize, record: &Record) -> String {
+    let place = roster.in_sheet(record.line, None).map(|place| format!(" ({place})"));
+    format!("row {}{}", number + 1, place.unwrap_or_default())
 }
 
 /// Refuses what was typed beside a message of one's own, and is for the portal's.

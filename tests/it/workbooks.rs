@@ -391,6 +391,30 @@ fn whatever_tells_of_a_row_of_a_workbook_names_its_cell() {
     assert!(bench.results()[2]["detail"].starts_with("Sheet!B5, column employee_type: "), "{:?}", bench.results());
 }
 
+#[test]
+fn what_a_message_cannot_say_of_a_row_of_a_workbook_names_its_place() {
+    let bench = Bench::new();
+    let users = active(3);
+    let [one, other, third] = [0, 1, 2].map(|number| users[number].id.to_string());
+    let rows: [&[&str]; 5] = [
+        &["user_id", "employee_type", "team"],
+        &[&one, "User", "North"],
+        &[],
+        &[&other, "User", ""],
+        &[&third, "DocSpaceAdmin", "South"],
+    ];
+    bench.write("users.csv", workbook(&table(&rows)));
+    let head = "Subject: x\nFrom: it@a.example\n\n";
+    for (body, said) in [
+        ("{{ team }}", "row 2 (Sheet!4:4): the roster's column `team` is empty"),
+        ("{{ invite_link }}", "row 3 (Sheet!5:5) becomes a DocSpaceAdmin"),
+    ] {
+        bench.write("welcome.md", format!("{head}{body}"));
+        let ended = bench.onboard(&["run", "users.csv", "--sandbox", "--message", "welcome.md"]).with(2);
+        assert!(ended.said().contains(said), "{}", ended.err);
+    }
+}
+
 /// A cell, by its place, and what is told of it.
 fn told_of(name: &str) -> Vec<(String, String)> {
     let ended = check(name, &["--format", "json"]).with(1);
