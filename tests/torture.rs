@@ -602,8 +602,6 @@ impl OfMany {
         let portal = Sandbox::start(Config {
             users: users.clone(),
             limits: Limits::SHIPPED,
-            // How late a portal frees a place is tried elsewhere; here the machine is too busy for it to be exact.
-            release_lag: Duration::ZERO,
             latency: MANY_LATENCY,
             seed: number,
             ..Config::default()
