@@ -16,6 +16,8 @@
     reason = "a test that cannot go on says so by failing"
 )]
 
+mod people;
+
 use std::{
     cell::{Cell, RefCell},
     cmp::Reverse,
@@ -46,8 +48,8 @@ use onboard::{
     outcome::Outcome,
     pace::{Limits, Moment, Pace, Rate},
     plan::Plan,
-    portal::{ErrorBody, Fault, LinkAnswer, Loss, Page, Person, PersonStatus},
-    roster::{Row, RowState},
+    portal::{ErrorBody, Fault, LinkAnswer, Loss, Page, Person},
+    roster::Row,
     run::{
         Observer,
         drive::{Addressed, Clock, Drive, Ready, Record, Wire},
@@ -632,21 +634,6 @@ fn held(entry: Entry) -> Held {
     }
 }
 
-fn person(user: UserId) -> Person {
-    Person {
-        id: user,
-        is_active: true,
-        status: Some(PersonStatus::Enabled),
-        removed: false,
-        email: None,
-        tenant: None,
-        name: String::new(),
-        role: EmployeeType::User,
-        culture: String::new(),
-        registered: String::new(),
-    }
-}
-
 impl Wire for Process<'_> {
     async fn link(&self, _: EmployeeType) -> Result<LinkAnswer, Fault> {
         self.ask(About::Link).await.map(|_| LinkAnswer::NotPermitted)
@@ -655,13 +642,14 @@ impl Wire for Process<'_> {
     async fn page(&self, start: u64) -> Result<Page, Fault> {
         self.ask(About::Page).await?;
         let start = usize::try_from(start).expect("small");
-        let people: Vec<_> = self.rows.iter().skip(start).filter_map(|row| row.user).map(person).collect();
+        let people: Vec<_> =
+            self.rows.iter().skip(start).filter_map(|row| row.user).map(|user| people::account(user, true)).collect();
         Ok(Page { total: u64::from(ROWS), entries: people.len(), people })
     }
 
     async fn account(&self, user: UserId) -> Result<Person, Fault> {
         let Answer::Account(user) = self.ask(About::Account(user)).await? else { panic!("another answer") };
-        Ok(person(user))
+        Ok(people::account(user, true))
     }
 
     async fn person(&self, row: u32) -> Result<Person, Fault> {
@@ -946,15 +934,7 @@ fn turn(world: &RefCell<World>, rows: &[Row], count: usize, lives: u32) -> bool 
 /// One day; how many times somebody took over.
 fn simulate(seed: u64, bug: Option<Bug>) -> usize {
     let world = RefCell::new(World::new(seed, bug));
-    let rows: Vec<Row> = (1..=ROWS)
-        .map(|number| Row {
-            user: Some(UserId::from_bytes([number; 16])),
-            email: None,
-            employee_type: Some(EmployeeType::User),
-            state: RowState::Valid,
-            previous: None,
-        })
-        .collect();
+    let rows: Vec<Row> = (1..=ROWS).map(|number| people::row(UserId::from_bytes([number; 16]))).collect();
     let machines = world.borrow_mut().random.random_range(2..=4);
     turn(&world, &rows, machines, LIVES);
     // A calm day: one more machine does what is left, whatever still lands.

@@ -15,6 +15,8 @@
     reason = "a test that cannot go on says so by failing"
 )]
 
+mod people;
+
 use std::{
     cell::RefCell,
     cmp::Reverse,
@@ -34,7 +36,7 @@ use onboard::{
     outcome::Outcome,
     pace::{Limiter, Limits, Mails, Moment, Pace, Rate, RecentUse, Refusal},
     plan::Plan,
-    portal::{Effect, ErrorBody, Fault, LinkAnswer, Loss, Page, Person, PersonStatus},
+    portal::{Effect, ErrorBody, Fault, LinkAnswer, Loss, Page, Person},
     roster::{Row, RowState},
     run::{
         Observer,
@@ -297,19 +299,7 @@ impl World {
 
     fn account(&self, user: UserId) -> Person {
         let active = self.users.iter().any(|(other, active)| *other == user && *active);
-        let status = Some(if active { PersonStatus::Enabled } else { PersonStatus::Pending });
-        Person {
-            id: user,
-            is_active: active,
-            status,
-            removed: false,
-            email: None,
-            tenant: None,
-            name: String::new(),
-            role: EmployeeType::User,
-            culture: String::new(),
-            registered: String::new(),
-        }
+        people::account(user, active)
     }
 
     /// A request arrives: what it does, and what is answered.
@@ -878,18 +868,7 @@ fn settle(world: &RefCell<World>) {
 
 fn simulate(seed: u64) {
     let world = RefCell::new(World::new(seed));
-    let rows: Vec<Row> = world
-        .borrow()
-        .users
-        .iter()
-        .map(|(user, _)| Row {
-            user: Some(*user),
-            email: None,
-            employee_type: Some(EmployeeType::User),
-            state: RowState::Valid,
-            previous: None,
-        })
-        .collect();
+    let rows: Vec<Row> = world.borrow().users.iter().map(|(user, _)| people::row(*user)).collect();
     {
         let mut world = world.borrow_mut();
         if world.weather.competitor.is_some() {

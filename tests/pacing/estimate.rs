@@ -10,8 +10,8 @@ use onboard::{
     ledger::{AttemptId, Intended, Intent, LedgerError},
     pace::{Limits, Moment, Pace, Rate, RequestEnd},
     plan::{Budget, Plan},
-    portal::{ErrorBody, Fault, LinkAnswer, Page, Person, PersonStatus},
-    roster::{Row, RowState},
+    portal::{ErrorBody, Fault, LinkAnswer, Page, Person},
+    roster::Row,
     run::{
         Observer,
         drive::{Addressed, Clock, Drive, Ready, Record, Wire},
@@ -25,7 +25,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    MINUTE, ms, paused,
+    MINUTE, ms, paused, people,
     portal::{ModelPortal, Terms, Way},
     terms,
 };
@@ -75,19 +75,7 @@ impl Outside<'_> {
 
     fn person(&self, row: u32) -> Person {
         // Spread over the listing.
-        let active = row * 37 % 100 < self.day.active;
-        Person {
-            id: user(row),
-            is_active: active,
-            status: Some(if active { PersonStatus::Enabled } else { PersonStatus::Pending }),
-            removed: false,
-            email: None,
-            tenant: None,
-            name: String::new(),
-            role: EmployeeType::User,
-            culture: String::new(),
-            registered: String::new(),
-        }
+        people::account(user(row), row * 37 % 100 < self.day.active)
     }
 }
 
@@ -198,15 +186,7 @@ struct Came {
 }
 
 fn run(day: Day, seed: u64) -> Came {
-    let rows: Vec<Row> = (0..day.people)
-        .map(|row| Row {
-            user: Some(user(row)),
-            email: None,
-            employee_type: Some(EmployeeType::User),
-            state: RowState::Valid,
-            previous: None,
-        })
-        .collect();
+    let rows: Vec<Row> = (0..day.people).map(|row| people::row(user(row))).collect();
     paused(async {
         let portal = ModelPortal::new(day.terms);
         let outside =

@@ -6,6 +6,8 @@
 )]
 
 mod estimate;
+#[path = "../people/mod.rs"]
+mod people;
 mod portal;
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
