@@ -543,21 +543,27 @@ fn two_runners_at_once() {
     }
 }
 
+/// The lease is looked at right before the first byte, and no machine lets a process do both at once: one that is paused
+/// between the two lets that one message out when it wakes. One thread sends, so it is one at the most; its intent was open,
+/// so whoever took over has it as unknown, and nobody gets a second one.
 #[test]
 fn a_run_that_was_paused_beyond_the_takeover_sends_nothing_more_and_says_who_took_over() {
     for seed in 0..more() {
         each(&grounds(), |ground| {
-            let users = users(200);
-            let portal = portal(&users, 30, seed);
+            // The sleeper has so many more to send that it is not through before it can be paused.
+            let everybody = users(3000);
+            let (portal, users) = (portal(&everybody, 30, seed), &everybody[..200]);
             let sleeper = Machine::new("sleeper");
-            let mut slept = sleeper.run(ground, HASTE, &portal, &users, FAST);
-            assert!(until(&portal, 20 + usize::try_from(seed).unwrap_or(0), &mut slept));
+            let mut slept = sleeper.run(ground, HASTE, &portal, &everybody, FAST);
+            let paused_after = 20 + usize::try_from(seed % 100).unwrap_or(0);
+            assert!(until(&portal, paused_after, &mut slept), "{:?}: it ended by itself", ground.kind);
             signal(&slept, "STOP");
-            // The one that takes over is through, or (every other time) in the middle of its work.
+            assert!(slept.try_wait().expect("asked").is_none(), "{:?}: it ended before it was paused", ground.kind);
+            // The one that takes over is through, or (every other time) in the middle of its work, where any is left.
             let (next, so_far) = (Machine::new("successor"), portal.stats().messages.len());
-            let mut child = next.run(ground, HASTE, &portal, &users, FAST);
+            let mut child = next.run(ground, HASTE, &portal, users, FAST);
             if seed % 2 == 1 {
-                assert!(until(&portal, so_far + 20, &mut child));
+                until(&portal, so_far + 20, &mut child);
                 signal(&slept, "CONT");
             }
             let ended = next.ended(child);
@@ -567,17 +573,19 @@ fn a_run_that_was_paused_beyond_the_takeover_sends_nothing_more_and_says_who_too
             let fenced = sleeper.ended(slept);
             assert_eq!(fenced.status, Some(5), "{:?}: {}", ground.kind, fenced.said);
             assert!(fenced.said.contains("successor@"), "{:?}: {}", ground.kind, fenced.said);
-            assert_eq!(
-                portal.stats().requests["congratulation"],
-                received.requests["congratulation"],
-                "{:?}: it sent",
-                ground.kind
-            );
+            let had = portal.stats();
+            let late = had.requests["congratulation"] - received.requests["congratulation"];
+            assert!(late <= 1, "{:?}: it sent {late}", ground.kind);
+            let unknown: BTreeSet<&str> = ended.unknown().collect();
+            for person in had.messages.keys().filter(|person| !received.messages.contains_key(*person)) {
+                let is_theirs = users.iter().any(|user| user.id.to_string() == *person);
+                assert!(!is_theirs || unknown.contains(person.as_str()), "{:?}: {person} got it late", ground.kind);
+            }
             assert_eq!(took_over(ground), 1);
             check_done(ground, &portal, &ended, 200, 15);
             for row in &fenced.rows {
                 if row["congratulation"] == "sent" {
-                    assert_eq!(received.messages.get(&row["user_id"]), Some(&1), "{row:?}");
+                    assert_eq!(had.messages.get(&row["user_id"]), Some(&1), "{row:?}");
                 }
             }
         });
@@ -602,8 +610,6 @@ impl OfMany {
         let portal = Sandbox::start(Config {
             users: users.clone(),
             limits: Limits::SHIPPED,
-            // How late a portal frees a place is tried elsewhere; here the machine is too busy for it to be exact.
-            release_lag: Duration::ZERO,
             latency: MANY_LATENCY,
             seed: number,
             ..Config::default()

@@ -2,9 +2,12 @@
 //!
 //! A slot of the window is taken when a request leaves and given back one window after its *answer*. The portal stamps
 //! a request somewhere between the two, so it can never count more of ours than there are slots, whatever the network
-//! does in between (`reliability.md` §4.2 has the proof). Places in flight rest a moment after their answer. Only when
-//! somebody else uses up the same limits is anything refused; then everything of that kind pauses, and the run finds
-//! the rate that is left.
+//! does in between (`reliability.md` §4.2 has the proof). Places in flight rest a moment after their answer: where the
+//! portal frees its own before that moment is over, those that it counts are among those that are taken here, by the same
+//! proof. How busy this machine is does not enter: what leaves late, arrives late or is looked at late holds its slot and
+//! its place for longer. Only where somebody else uses up the same limits, or where the portal frees a place later than
+//! that, is anything refused; then everything of that kind pauses, and the run finds the rate that is left, or lets places
+//! rest longer.
 //!
 //! Absent on purpose: clocks, sleeping, and any knowledge of what is asked. Time is handed in, so that simulations and
 //! tests move it as they like. `governor` spreads requests where they are to be spread; no other module knows of it.

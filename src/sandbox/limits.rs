@@ -1,5 +1,8 @@
 //! The chained limiters of a portal (`docspace-contract.md` §5): an exact sliding log, places in flight without a
 //! queue, writes of a day. What the second or third refuses has used a slot of the first.
+//!
+//! All of them go by the clock alone. A place that a task had to wake up for to free it would be free whenever the machine
+//! gets round to that: on a busy one, requests that left in good time would be refused.
 
 use std::collections::VecDeque;
 
@@ -36,14 +39,30 @@ pub(super) enum Refused {
 #[derive(Debug, Default)]
 pub(super) struct Usage {
     log: VecDeque<u64>,
-    reads: u32,
-    writes: u32,
+    reads: InFlight,
+    writes: InFlight,
     day_began: Option<u64>,
     day_count: u32,
     /// The most requests that any window held, and the most in flight of each kind.
     pub(super) peak_window: usize,
     pub(super) peak_reads: u32,
     pub(super) peak_writes: u32,
+}
+
+/// Requests in flight of one kind.
+#[derive(Debug, Default)]
+struct InFlight {
+    /// Those that are worked on.
+    busy: u32,
+    /// When the places of those that were answered are free.
+    free_at: Vec<u64>,
+}
+
+impl InFlight {
+    fn taken(&mut self, now_ms: u64) -> u32 {
+        self.free_at.retain(|at| *at > now_ms);
+        self.busy.saturating_add(u32::try_from(self.free_at.len()).unwrap_or(u32::MAX))
+    }
 }
 
 const DAY_MS: u64 = 86_400_000;
@@ -67,12 +86,13 @@ impl Usage {
             self.log.push_back(now_ms);
             self.peak_window = self.peak_window.max(self.log.len());
         }
-        let (busy, cap, peak) = if is_read {
+        let (in_flight, cap, peak) = if is_read {
             (&mut self.reads, limits.reads, &mut self.peak_reads)
         } else {
             (&mut self.writes, limits.writes, &mut self.peak_writes)
         };
-        if let Some(limit) = cap.filter(|cap| *busy >= *cap) {
+        let taken = in_flight.taken(now_ms);
+        if let Some(limit) = cap.filter(|cap| taken >= *cap) {
             return Err(Refused::InFlight { limit });
         }
         if let Some(limit) = limits.daily.filter(|_| is_daily) {
@@ -86,15 +106,16 @@ impl Usage {
             }
             self.day_count += 1;
         }
-        *busy += 1;
-        *peak = (*peak).max(*busy);
+        in_flight.busy += 1;
+        *peak = (*peak).max(taken.saturating_add(1));
         Ok(())
     }
 
-    /// A request's place is free again.
-    pub(super) fn release(&mut self, is_read: bool) {
-        let busy = if is_read { &mut self.reads } else { &mut self.writes };
-        *busy = busy.saturating_sub(1);
+    /// A request is done with; its place is free from then on.
+    pub(super) fn release(&mut self, is_read: bool, free_at_ms: u64) {
+        let in_flight = if is_read { &mut self.reads } else { &mut self.writes };
+        in_flight.busy = in_flight.busy.saturating_sub(1);
+        in_flight.free_at.push(free_at_ms);
     }
 }
 
@@ -123,8 +144,25 @@ mod tests {
         assert_eq!(usage.arrive(&limits, false, true, 0), Err(Refused::InFlight { limit: 1 }));
         assert_eq!(usage.arrive(&limits, false, true, 0), Err(Refused::InFlight { limit: 1 }));
         assert_eq!(usage.arrive(&limits, false, true, 0), Err(Refused::Window { limit: 3 }));
-        usage.release(false);
+        usage.release(false, 0);
         assert_eq!(usage.arrive(&limits, false, true, 1000), Ok(()));
+    }
+
+    #[test]
+    fn a_place_is_free_from_its_moment_on_whoever_looks_and_however_late() {
+        let limits = Limits { reads: Some(1), writes: Some(2), ..Limits::OFF };
+        let mut usage = Usage::default();
+        assert_eq!(usage.arrive(&limits, true, false, 0), Ok(()));
+        assert_eq!(usage.arrive(&limits, false, true, 0), Ok(()));
+        assert_eq!(usage.arrive(&limits, false, true, 0), Ok(()));
+        usage.release(true, 12);
+        usage.release(false, 14);
+        assert_eq!(usage.arrive(&limits, true, false, 11), Err(Refused::InFlight { limit: 1 }));
+        assert_eq!(usage.arrive(&limits, true, false, 12), Ok(()));
+        assert_eq!(usage.arrive(&limits, false, true, 13), Err(Refused::InFlight { limit: 2 }));
+        assert_eq!(usage.arrive(&limits, false, true, 10_000), Ok(()));
+        assert_eq!(usage.arrive(&limits, false, true, 10_000), Err(Refused::InFlight { limit: 2 }));
+        assert_eq!((usage.peak_reads, usage.peak_writes), (1, 2));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::{
     faults::{Class, Kind},
     limits::Refused,
     people::User,
-    state::{Partition, State, hex, lock},
+    state::{Partition, State, as_ms, hex, lock},
 };
 use crate::user::{EmployeeType, UserId};
 
@@ -75,7 +75,7 @@ pub(super) async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>)
     let class = route.class();
     let is_read = head.method == Method::GET;
     let is_daily = head.method == Method::POST || head.method == Method::PUT;
-    let (place, caller, latency, fault, lag) = {
+    let (place, caller, latency, fault) = {
         let mut state = lock(&state);
         *state.requests.entry(class.name()).or_default() += 1;
         let caller = caller(&state, &head.headers);
@@ -84,7 +84,7 @@ pub(super) async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>)
         let (now_ms, limits) = (state.now_ms(), state.config.limits);
         let place = state.usage.entry(partition).or_default().arrive(&limits, is_read, is_daily, now_ms);
         let fault = if place.is_ok() { state.faults.next(class) } else { None };
-        (place.map(|()| (partition, is_read)), caller, state.latency(), fault, state.config.release_lag)
+        (place.map(|()| (partition, is_read)), caller, state.latency(), fault)
     };
     let place = match place {
         Ok((partition, is_read)) => Place { state: Arc::clone(&state), partition, is_read },
@@ -95,7 +95,7 @@ pub(super) async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>)
     }
     let context = Context { state: &state, caller, query: &query, path: &path, method: &head.method, body: &body };
     let answer = faulty(&context, &route, fault).await.map(|answer| dated(&state, answer));
-    place.release_later(lag);
+    drop(place);
     answer
 }
 
@@ -115,28 +115,19 @@ async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// A place in flight, given back when this is dropped: also where the client has gone and nobody waits for the answer.
+/// A place in flight. When this is dropped the request is done with, also where the client has gone and nobody waits for
+/// the answer; the place is free a moment later (`docspace-contract.md` §5.8).
 struct Place {
     state: Arc<Mutex<State>>,
     partition: Partition,
     is_read: bool,
 }
 
-impl Place {
-    /// The place is given back a moment after the answer has left (`docspace-contract.md` §5.8).
-    fn release_later(self, lag: Duration) {
-        if !lag.is_zero() {
-            tokio::task::spawn_local(async move {
-                sleep(lag).await;
-                drop(self);
-            });
-        }
-    }
-}
-
 impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.state).usage.entry(self.partition).or_default().release(self.is_read);
+        let mut state = lock(&self.state);
+        let free_at_ms = state.now_ms().saturating_add(as_ms(state.config.release_lag));
+        state.usage.entry(self.partition).or_default().release(self.is_read, free_at_ms);
     }
 }
 

@@ -168,7 +168,7 @@ impl State {
     }
 
     pub(super) fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        as_ms(self.started.elapsed())
     }
 
     pub(super) fn latency(&mut self) -> Duration {
@@ -189,6 +189,10 @@ impl State {
             peak_writes: most(|usage| usage.peak_writes),
         }
     }
+}
+
+pub(super) fn as_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 pub(super) fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
