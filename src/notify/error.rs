@@ -4,7 +4,7 @@ use super::target::NotATarget;
 use crate::{
     access::NoAccess,
     secret::SecretError,
-    smtp::{self, NoPassword, ServerError},
+    smtp::{self, BesideSandbox, NoPassword, ServerError},
 };
 
 /// What a webhook's address is called where it cannot be had.
@@ -50,8 +50,8 @@ pub enum NotifyError {
     )]
     NoSender,
     /// A server of one's own beside the sandbox.
-    #[error("with --sandbox mails go to the sandbox's own server only; leave --smtp off")]
-    ServerBesideSandbox,
+    #[error(transparent)]
+    ServerBesideSandbox(#[from] BesideSandbox),
     /// The password cannot be had.
     #[error(transparent)]
     Password(#[from] NoPassword),
