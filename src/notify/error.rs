@@ -5,6 +5,7 @@ use crate::{
     access::NoAccess,
     secret::SecretError,
     smtp::{self, BesideSandbox, NoPassword, ServerError},
+    trust,
 };
 
 /// What a webhook's address is called where it cannot be had.
@@ -35,8 +36,8 @@ pub enum NotifyError {
     #[error(transparent)]
     Access(#[from] NoAccess),
     /// The certificate authority cannot be used.
-    #[error("cannot use the certificate authority of --ca-file: {0}")]
-    CaFile(String),
+    #[error(transparent)]
+    CaFile(#[from] trust::NoCertificates),
     /// No encrypted connections.
     #[error("--notify: {0}")]
     Tls(String),
