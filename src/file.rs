@@ -120,10 +120,7 @@ pub fn new_folder(path: &Path) -> Result<(), PlaceError> {
     if path.is_dir() {
         return Ok(());
     }
-    let mut folder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder.create(absolute(path)).map_err(|source| PlaceError::Unwritable { path: path.to_owned(), source })
+    owners_folder(path, false)
 }
 
 /// Makes a folder, and what lies above it, that only its owner can look into; one that is there stays as it is.
@@ -131,8 +128,12 @@ pub fn make_folder(path: &Path) -> Result<(), PlaceError> {
     if path.is_dir() {
         return Ok(());
     }
+    owners_folder(path, true)
+}
+
+fn owners_folder(path: &Path, with_those_above: bool) -> Result<(), PlaceError> {
     let mut folder = fs::DirBuilder::new();
-    folder.recursive(true);
+    folder.recursive(with_those_above);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
     folder.create(absolute(path)).map_err(|source| PlaceError::Unwritable { path: path.to_owned(), source })

@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use crate::{code::Code, reason::Reason, user::UserId};
 
 /// What became of a row's congratulation.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The portal accepted it in this run. No portal tells whether the mail arrived.

@@ -465,11 +465,6 @@ impl Notes {
             }
         }
     }
-
-    /// The note as a person reads it.
-    pub fn show(&self, note: Note) -> String {
-        self.reason(note).map(|reason| reason.to_string()).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]
@@ -551,12 +546,14 @@ mod tests {
             (notes.of(Reason::NotSent("it broke".into())), notes.of(Reason::NotSent("it was lost".into())));
         assert_eq!(notes.of(Reason::NotSent("it broke".into())), one);
         assert_ne!(one, other);
-        assert_eq!((notes.show(one), notes.show(other)), ("it broke".into(), "it was lost".into()));
-        assert_eq!(notes.show(Note::None), "");
+        let shown = |notes: &Notes, note| notes.reason(note).map(|reason| reason.to_string());
+        assert_eq!((shown(&notes, one), shown(&notes, other)), (Some("it broke".into()), Some("it was lost".into())));
+        assert_eq!(shown(&notes, Note::None), None);
         let run: Arc<str> = "r1".into();
         let accepted = notes.accepted(Timestamp::UNIX_EPOCH, &run);
         assert_eq!(notes.accepted(Timestamp::UNIX_EPOCH, &"r1".into()), accepted);
-        assert_eq!(notes.show(accepted), "accepted 1970-01-01 00:00:00 UTC by run r1");
+        let told = "accepted 1970-01-01 00:00:00 UTC by run r1";
+        assert_eq!(shown(&notes, accepted).as_deref(), Some(told));
         assert_eq!((notes.reasons.len(), notes.runs.len()), (2, 1));
     }
 

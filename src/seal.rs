@@ -1,7 +1,8 @@
 //! Where a ledger stands, to be kept elsewhere.
 
 /// Where a ledger stands: what `--ledger-seal` and `ledger verify --expect` compare.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Seal {
     /// The ledger's id.
     pub id: String,

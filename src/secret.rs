@@ -5,7 +5,7 @@
 //! and any `Display`. They stay out of core dumps where the platform lets that be said.
 
 use std::{
-    fmt, fs,
+    fmt,
     io::{self, Read},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -503,7 +503,7 @@ pub fn readable_by_others(path: &Path) -> Option<u32> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let metadata = fs::metadata(path).ok()?;
+        let metadata = path.metadata().ok()?;
         let mode = metadata.permissions().mode() & 0o777;
         // A key that a command feeds through a pipe is readable by nobody else, whatever the pipe's mode says.
         (metadata.is_file() && mode & 0o044 != 0).then_some(mode)
@@ -517,6 +517,8 @@ pub fn readable_by_others(path: &Path) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;

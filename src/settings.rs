@@ -13,7 +13,7 @@ use crate::{
     outcome::Outcome,
     pace::{Limits, Rate},
     roster::{Reading, Source},
-    smtp::{PasswordSource, Server},
+    smtp::ServerSettings,
 };
 
 /// Everything that a run is told.
@@ -114,12 +114,8 @@ pub struct Sending {
 pub struct OwnMessage {
     /// Its files, one for each language.
     pub files: Vec<PathBuf>,
-    /// The mail server; the sandbox's, or none where nothing is sent.
-    pub server: Option<Server>,
-    /// Whether a person typed it, as opposed to what stands in the environment or a file.
-    pub server_typed: bool,
-    /// Where its user's password comes from.
-    pub password: PasswordSource,
+    /// The mail server; with the sandbox its own one, and none is needed where nothing is sent.
+    pub mail_server: ServerSettings,
     /// So many mails in so long, each of them.
     pub rates: Vec<Rate>,
     /// Connections at once, at the most.

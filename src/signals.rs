@@ -9,7 +9,7 @@ use futures::Stream;
 pub enum Signal {
     /// Ctrl-C.
     Interrupt,
-    /// SIGTERM.
+    /// SIGTERM, or Ctrl-Break on Windows.
     Terminate,
     /// SIGHUP of a terminal that is gone.
     Hangup,
@@ -135,22 +135,26 @@ impl Ignored {
     }
 }
 
-/// Listens for Ctrl-C.
+/// Listens for Ctrl-C and Ctrl-Break from its creation on; one that comes while nobody waits for the next is not lost.
 #[cfg(not(unix))]
 #[derive(Debug)]
-pub(crate) struct Signals;
+pub(crate) struct Signals {
+    interrupt: tokio::signal::windows::CtrlC,
+    terminate: tokio::signal::windows::CtrlBreak,
+}
 
 #[cfg(not(unix))]
 impl Signals {
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self)
+        use tokio::signal::windows::{ctrl_break, ctrl_c};
+        Ok(Self { interrupt: ctrl_c()?, terminate: ctrl_break()? })
     }
 
     pub(crate) async fn next(&mut self) -> Signal {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
         }
-        Signal::Interrupt
     }
 }
 

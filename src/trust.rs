@@ -7,7 +7,13 @@
 //! exactly that certificate has answered the question that chains are for; that it is for this host, that its time has
 //! not passed, and that the server has its key is still asked.
 
-use std::{error::Error, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 use rustls::{
@@ -27,17 +33,34 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-use crate::{display::Shown, file::read_small};
+use crate::{
+    display::{Shown, shown_path},
+    file::read_small,
+};
 
 /// The largest file of certificates that is read, in bytes: fifty times what systems come with.
 const MAX_FILE: u64 = 16 << 20;
 
-/// The certificates in a file, of which there is one at least; or why not, for a person.
-pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = read_small(path, MAX_FILE).map_err(|error| error.to_string())?;
+/// A file of certificates could not be read, or holds none.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the certificate authority in {}: {why}", shown_path(path))]
+pub struct NoCertificates {
+    /// The file.
+    pub path: PathBuf,
+    /// Why not.
+    pub why: String,
+}
+
+/// The certificates in a file, of which there is one at least.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, NoCertificates> {
+    let because = |why: String| NoCertificates { path: path.to_owned(), why };
+    let pem = read_small(path, MAX_FILE).map_err(|error| because(error.to_string()))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates.map_err(|error| error.to_string())?;
-    if certificates.is_empty() { Err("it holds no certificate in PEM form".to_owned()) } else { Ok(certificates) }
+    let certificates = certificates.map_err(|error| because(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(because("it holds no certificate in PEM form".to_owned()));
+    }
+    Ok(certificates)
 }
 
 /// The setup of encrypted connections that trust these certificates besides what the system trusts.

@@ -140,7 +140,7 @@ pub struct NotAnEmail;
 
 impl Email {
     /// The longest address a portal takes, in characters (`docspace-contract.md` §7).
-    pub const MAX_CHARS: usize = 255;
+    const MAX_CHARS: usize = 255;
 
     /// The normalised address, its domain as it was written.
     pub fn as_str(&self) -> &str {

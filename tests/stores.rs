@@ -219,7 +219,8 @@ fn a_folder_keeps_a_log() {
     conforms(&open);
     one_wins(&open);
     std::fs::create_dir(folder.path().join("empty")).expect("made");
-    let below = Objects::below(&Place::Folder(folder.path().to_owned()), &Variables::new());
+    let above = &Place::Folder(folder.path().to_owned());
+    let below = Objects::open(above, &Variables::new()).expect("opened").below(above);
     assert_eq!(below, Ok(vec![at("made by the first")]));
     std::fs::write(folder.path().join("file"), "x").expect("written");
     let mut in_the_way = Objects::open(&at("file"), &Variables::new()).expect("opened");
@@ -249,7 +250,8 @@ fn s3_keeps_a_log() {
     assert!(store.told_time().is_some());
     assert_eq!(store.name(), here);
     assert!(!format!("{store:?}").contains(SECRET));
-    let below = Objects::below(&a_place(&format!("s3://{bucket}/{name}")), &s3(&endpoint));
+    let above = &a_place(&format!("s3://{bucket}/{name}"));
+    let below = Objects::open(above, &s3(&endpoint)).expect("opened").below(above);
     assert_eq!(below, Ok(vec![a_place(&here)]));
 
     let mut missing = Objects::open(&a_place("s3://no-such-bucket-here/x"), &s3(&endpoint)).expect("opened");
@@ -273,7 +275,8 @@ fn azure_keeps_a_log() {
     let mut store = open();
     store.read(1).expect("read");
     assert!(store.told_time().is_some());
-    let below = Objects::below(&a_place(&format!("az://onboard-test/{name}")), &azure(&endpoint, AZURITE));
+    let above = &a_place(&format!("az://onboard-test/{name}"));
+    let below = Objects::open(above, &azure(&endpoint, AZURITE)).expect("opened").below(above);
     assert_eq!(below, Ok(vec![a_place(&here)]));
     let mut missing = Objects::open(&a_place("az://no-such-container/x"), &azure(&endpoint, AZURITE)).expect("opened");
     unusable(missing.read(1), "no such bucket");

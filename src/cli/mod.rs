@@ -28,7 +28,7 @@ use crate::{
     pace::Rate,
     roster::{Mapped, MappedType, Reading, Source},
     settings::FailOn,
-    smtp::{PasswordSource, Server},
+    smtp::{PasswordSource, Server, ServerSettings},
     terminal::{
         ProgressKind,
         logs::{self, LogFormat},
@@ -445,6 +445,11 @@ pub struct SmtpArgs {
 }
 
 impl SmtpArgs {
+    /// The server, and where its user's password comes from.
+    pub fn settings(&self, typed: bool) -> ServerSettings {
+        ServerSettings { server: self.smtp.clone(), typed, password: self.password() }
+    }
+
     /// Where the password comes from.
     pub fn password(&self) -> PasswordSource {
         match (&self.smtp_password_command, &self.smtp_password_file) {

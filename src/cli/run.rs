@@ -71,19 +71,14 @@ impl Parsed {
 
     /// The message of one's own, where there is one.
     fn own(&self, args: &MessageArgs, smtp: &SmtpArgs, limits: &LimitArgs) -> Option<OwnMessage> {
-        let typed = |name: &str| {
-            self.settings.iter().any(|other| other.name == name && other.source == Provenance::CommandLine)
-        };
         (!args.message.is_empty()).then(|| OwnMessage {
             files: args.message.clone(),
-            server: smtp.smtp.clone(),
-            server_typed: typed("smtp"),
-            password: smtp.password(),
+            mail_server: smtp.settings(is_typed(&self.settings, "smtp")),
             rates: args.smtp_rate.clone(),
             connections: limits.max_writes.min(MAIL_CONNECTIONS),
             beside: [("key", "--key"), ("sign-with", "--sign-with")]
                 .into_iter()
-                .find_map(|(name, option)| typed(name).then_some(option)),
+                .find_map(|(name, option)| is_typed(&self.settings, name).then_some(option)),
         })
     }
 
@@ -94,12 +89,9 @@ impl Parsed {
             Command::Invite(args) => (&args.notices, &args.smtp, &args.portal, false),
             _ => return None,
         };
-        let typed = |setting: &Setting| setting.name == "smtp" && setting.source == Provenance::CommandLine;
         Some(Wanted {
             targets: notices.notify.clone(),
-            server: smtp.smtp.clone(),
-            server_typed: self.settings.iter().any(typed),
-            password: smtp.password(),
+            mail_server: smtp.settings(is_typed(&self.settings, "smtp")),
             environment: Environment::of_process(),
             ca_file: portal.ca_file.clone(),
             proxy: portal.proxy.clone(),
@@ -121,7 +113,7 @@ impl Parsed {
             None => &["--resend", "--retry-unknown"],
         };
         // Only a dry run needs no mail server, and nobody but the user knows which one it is to be.
-        if settings.dry_run && settings.own.as_ref().is_some_and(|own| own.server.is_none()) {
+        if settings.dry_run && settings.own.as_ref().is_some_and(|own| own.mail_server.server.is_none()) {
             return None;
         }
         let words = self.words.iter().skip(1).map(|word| word.to_string_lossy());
@@ -137,6 +129,11 @@ impl Parsed {
             .collect();
         Some(format!("onboard {}", words.join(" ")))
     }
+}
+
+/// Whether a person typed this option, as opposed to what stands in the environment or a file.
+fn is_typed(effective: &[Setting], name: &str) -> bool {
+    effective.iter().any(|setting| setting.name == name && setting.source == Provenance::CommandLine)
 }
 
 /// A word that was typed, without its secrets; a ledger's place by its name.
@@ -332,9 +329,7 @@ impl LedgerArgs {
             place: self.ledger.clone(),
             environment: Environment::of_process(),
             seal: self.ledger_seal.clone(),
-            typed: effective
-                .iter()
-                .any(|setting| setting.name == "ledger" && setting.source == Provenance::CommandLine),
+            typed: is_typed(effective, "ledger"),
             must_exist: self.require_ledger,
             formerly: self.formerly.clone(),
             other_portal: self.other_portal,

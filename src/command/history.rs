@@ -137,7 +137,8 @@ fn run_digits(text: &str) -> Option<String> {
 }
 
 /// A run's page.
-#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct RunPage {
     #[serde(flatten)]
     run: RunRecord,

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// The columns of the narrowest terminal that is usual.
-pub(super) const WIDTH: usize = 80;
+const WIDTH: usize = 80;
 /// The digits of a short id.
 pub(super) const SHORT: usize = 8;
 

@@ -19,6 +19,15 @@ use crate::{
 const SHORT: usize = 12;
 /// `--exit-code`: something is due.
 const DUE: u8 = 10;
+/// What becomes of rows.
+const DECISIONS: [&str; 6] = [
+    "due: congratulated if their users are active",
+    "congratulated by an earlier run",
+    "may have been congratulated; a person decides (`onboard settle`, --retry-unknown)",
+    "of a user who stands in an earlier row",
+    "cannot be used (`onboard check` shows each)",
+    "left as they are (--only)",
+];
 
 pub(super) fn execute(
     args: &PlanArgs,
@@ -107,18 +116,14 @@ fn shown(file: &PlanFile) -> String {
     }
     let people = count(counts.people, "person").replace("persons", "people");
     let _infallible = writeln!(text, "{} of {people}", count(counts.rows, "row"));
-    for (number, what) in [
-        (counts.due, "due: congratulated if their users are active"),
-        (counts.already_sent, "congratulated by an earlier run"),
-        (counts.unknown, "may have been congratulated; a person decides (`onboard settle`, --retry-unknown)"),
-        (counts.duplicate, "of a user who stands in an earlier row"),
-        (counts.invalid, "cannot be used (`onboard check` shows each)"),
-        (counts.left_out, "left as they are (--only)"),
-    ] {
-        if number > 0 {
-            let _infallible = writeln!(text, "  {:>9}  {what}", Grouped(number).to_string());
-        }
-    }
+    text.push_str(&decided([
+        counts.due,
+        counts.already_sent,
+        counts.unknown,
+        counts.duplicate,
+        counts.invalid,
+        counts.left_out,
+    ]));
     let _infallible = writeln!(text, "{} in one run of it, at the most", count(counts.messages_at_most, "message"));
     for (kind, number) in &counts.due_by_type {
         let aloud = if kind == "DocSpaceAdmin" { ", who manage the whole portal" } else { "" };
@@ -127,22 +132,20 @@ fn shown(file: &PlanFile) -> String {
     text
 }
 
+/// What becomes of the rows, by [`DECISIONS`], in a line each where there are any.
+fn decided(rows: [u64; DECISIONS.len()]) -> String {
+    let mut text = String::new();
+    for (number, what) in rows.into_iter().zip(DECISIONS).filter(|(number, _)| *number > 0) {
+        let _infallible = writeln!(text, "  {:>9}  {what}", Grouped(number).to_string());
+    }
+    text
+}
+
 fn text(foreseen: &Foreseen, args: &PlanArgs, roster: &Source) -> String {
     let Foreseen { forecast: plan, budget, knows_ledger, knows_account, .. } = foreseen;
     let rows = &plan.rows;
     let mut text = format!("{} in {}\n", count(rows.total, "row"), roster);
-    for (number, what) in [
-        (rows.due, "due: congratulated if their users are active"),
-        (rows.already_sent, "congratulated by an earlier run"),
-        (rows.unknown, "may have been congratulated; a person decides (`onboard settle`, --retry-unknown)"),
-        (rows.duplicate, "of a user who stands in an earlier row"),
-        (rows.invalid, "cannot be used (`onboard check` shows each)"),
-    ] {
-        if number > 0 {
-            // Writing to a string cannot fail; so everywhere below.
-            let _infallible = writeln!(text, "  {:>9}  {what}", Grouped(number).to_string());
-        }
-    }
+    text.push_str(&decided([rows.due, rows.already_sent, rows.unknown, rows.duplicate, rows.invalid, 0]));
     let requests = &plan.requests;
     let how = match budget.by_mail {
         Some(true) => "for the statuses: one by one, since the message has several languages",

@@ -197,7 +197,7 @@ fn what_is_sent(settings: &Settings) -> String {
         (Mail::Invitation, _) => "the portal's invitation".to_owned(),
         (Mail::Congratulation, Some(own)) => {
             let files: Vec<String> = own.files.iter().map(|path| shown_path(path)).collect();
-            let by = own.server.as_ref().map(|server| format!(", by the mail server {}", server.name()));
+            let by = own.mail_server.server.as_ref().map(|server| format!(", by the mail server {}", server.name()));
             format!("your own ({}{})", files.join(", "), by.unwrap_or_default())
         }
     }

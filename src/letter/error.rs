@@ -1,8 +1,6 @@
 //! What is wrong with a message file, and where.
 
-use std::{fmt, ops::Range};
-
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use std::fmt;
 
 use super::envelope::{NotASender, NotASubject};
 use crate::display::Shown;
@@ -160,21 +158,14 @@ fn meant(near: Option<&str>) -> String {
 pub(super) struct Trouble {
     /// The line, from 1; 0 for the whole file.
     pub line: usize,
-    /// The bytes of the line, where it is about some of them only.
-    pub span: Option<Range<usize>>,
     /// What is wrong.
     pub what: What,
 }
 
 impl Trouble {
-    /// About a whole line.
+    /// About this line.
     pub(super) fn on(line: usize, what: What) -> Self {
-        Self { line, span: None, what }
-    }
-
-    /// About some bytes of a line.
-    pub(super) fn at(line: usize, span: Range<usize>, what: What) -> Self {
-        Self { line, span: Some(span), what }
+        Self { line, what }
     }
 }
 
@@ -187,53 +178,12 @@ pub struct MessageError {
     pub line: usize,
     /// What is wrong.
     pub what: What,
-    /// The line, fit to be shown, and what of it is meant.
-    shown: Option<Box<(String, Range<usize>)>>,
 }
 
 impl MessageError {
-    pub(super) fn new(file: &str, text: &str, trouble: Trouble) -> Self {
-        let line = trouble.line.checked_sub(1).and_then(|above| text.lines().nth(above));
-        let shown = line.map(|line| Box::new(pictured(line, trouble.span.unwrap_or(0..line.len()))));
-        Self { file: Shown(file).to_string(), line: trouble.line, what: trouble.what, shown }
+    pub(super) fn new(file: &str, trouble: Trouble) -> Self {
+        Self { file: Shown(file).to_string(), line: trouble.line, what: trouble.what }
     }
-
-    /// The error as compilers show theirs: the line, and a caret under what is meant.
-    pub fn picture(&self, colour: bool) -> String {
-        let title = self.what.to_string();
-        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let title = Level::ERROR.primary_title(title.as_str());
-        let Some((line, span)) = self.shown.as_deref() else {
-            return renderer.render(&[title.element(annotate_snippets::Origin::path(self.file.as_str()))]);
-        };
-        let mark = AnnotationKind::Primary.span(span.clone());
-        let snippet = Snippet::source(line.as_str()).line_start(self.line).path(self.file.as_str()).annotation(mark);
-        renderer.render(&[title.element(snippet)])
-    }
-}
-
-/// So much of a line is shown on each side of what is meant, in characters.
-const AROUND: usize = 60;
-
-/// A line as it can be shown, around what is meant, and where that stands.
-fn pictured(line: &str, span: Range<usize>) -> (String, Range<usize>) {
-    let before = line.get(..span.start).unwrap_or_default();
-    let meant = line.get(span.clone()).unwrap_or_default();
-    let after = line.get(span.end..).unwrap_or_default();
-    let skip = before.chars().count().saturating_sub(AROUND);
-    let mut shown = String::from(if skip > 0 { "…" } else { "" });
-    shown.push_str(&Shown(&before.chars().skip(skip).collect::<String>()).to_string());
-    let start = shown.len();
-    shown.push_str(&Shown(&meant.chars().take(2 * AROUND).collect::<String>()).to_string());
-    let end = shown.len();
-    if meant.is_empty() {
-        shown.push(' ');
-    }
-    shown.push_str(&Shown(&after.chars().take(AROUND).collect::<String>()).to_string());
-    if after.chars().count() > AROUND || meant.chars().count() > 2 * AROUND {
-        shown.push('…');
-    }
-    (shown, start..end.max(start + 1))
 }
 
 impl fmt::Display for MessageError {

@@ -1,7 +1,5 @@
 //! The headers of a message file, and where its text begins.
 
-use std::ops::Range;
-
 use super::{
     envelope::Sender,
     error::{MAX_FILE, Trouble, What},
@@ -18,8 +16,8 @@ const RECIPIENTS: [&str; 4] = ["To", "Cc", "Bcc", "Resent-To"];
 /// A message file, its headers read.
 #[derive(Debug)]
 pub(super) struct Head<'t> {
-    /// The subject as it was written, the line that it stands on, and where on it.
-    pub subject: (usize, usize, &'t str),
+    /// The line that the subject stands on, and the subject as it was written.
+    pub subject: (usize, &'t str),
     pub sender: Option<Sender>,
     pub reply_to: Option<Sender>,
     pub language: Option<Language>,
@@ -46,14 +44,14 @@ pub(super) fn text(bytes: &[u8]) -> Result<String, Trouble> {
 /// Finds the first character that has no business in a mail.
 pub(super) fn odd_character(text: &str) -> Option<Trouble> {
     text.lines().zip(1..).find_map(|(line, number)| {
-        let (start, odd) = line.char_indices().find(|(_, c)| (c.is_control() && *c != '\t') || is_mark(*c))?;
-        Some(Trouble::at(number, start..start + odd.len_utf8(), What::Character(odd)))
+        let odd = line.chars().find(|c| (c.is_control() && *c != '\t') || is_mark(*c))?;
+        Some(Trouble::on(number, What::Character(odd)))
     })
 }
 
 /// Reads the headers.
 pub(super) fn head(text: &str) -> Result<Head<'_>, Trouble> {
-    let mut found: [Option<(usize, usize, &str)>; 4] = [None; 4];
+    let mut found: [Option<(usize, &str)>; 4] = [None; 4];
     let mut number = 0;
     let mut body = text;
     while let Some((line, rest)) = body.split_once('\n').or_else(|| (!body.is_empty()).then_some((body, ""))) {
@@ -67,7 +65,7 @@ pub(super) fn head(text: &str) -> Result<Head<'_>, Trouble> {
         }
         let (place, value) = header(line, number, found.iter().any(Option::is_some))?;
         if let (Some(slot), Some(name)) = (found.get_mut(place), NAMES.get(place))
-            && slot.replace((number, value.start, line.get(value).unwrap_or_default())).is_some()
+            && slot.replace((number, value)).is_some()
         {
             return Err(Trouble::on(number, What::Twice(name)));
         }
@@ -78,10 +76,9 @@ pub(super) fn head(text: &str) -> Result<Head<'_>, Trouble> {
         sender: sender("From", from)?,
         reply_to: sender("Reply-To", reply_to)?,
         language: language
-            .map(|(line, start, value)| {
-                let fault = |what| Trouble::at(line, start..start + value.len(), What::Language(what));
+            .map(|(line, value)| {
                 not_filled("Language", line, value)?;
-                value.parse().map_err(fault)
+                value.parse().map_err(|what| Trouble::on(line, What::Language(what)))
             })
             .transpose()?,
         body,
@@ -89,8 +86,8 @@ pub(super) fn head(text: &str) -> Result<Head<'_>, Trouble> {
     })
 }
 
-/// Which header a line is, and where its value stands on it.
-fn header(line: &str, number: usize, is_below: bool) -> Result<(usize, Range<usize>), Trouble> {
+/// Which header a line is, and its value.
+fn header(line: &str, number: usize, is_below: bool) -> Result<(usize, &str), Trouble> {
     if line.starts_with([' ', '\t']) && is_below {
         return Err(Trouble::on(number, What::Folded));
     }
@@ -104,7 +101,7 @@ fn header(line: &str, number: usize, is_below: bool) -> Result<(usize, Range<usi
     }
     let Some(place) = NAMES.iter().position(|known| known.eq_ignore_ascii_case(written)) else {
         if RECIPIENTS.iter().any(|other| other.eq_ignore_ascii_case(written)) {
-            return Err(Trouble::at(number, 0..name.len(), What::Recipients(Shown(written).to_string())));
+            return Err(Trouble::on(number, What::Recipients(Shown(written).to_string())));
         }
         let near = NAMES
             .into_iter()
@@ -113,16 +110,15 @@ fn header(line: &str, number: usize, is_below: bool) -> Result<(usize, Range<usi
             .max_by(|one, other| one.0.total_cmp(&other.0))
             .map(|(_, known)| known);
         let what = What::UnknownHeader { name: Shown(written).to_string(), near };
-        return Err(Trouble::at(number, 0..name.len(), what));
+        return Err(Trouble::on(number, what));
     };
-    let start = line.len() - value.trim_start().len();
-    Ok((place, start..start + value.trim().len()))
+    Ok((place, value.trim()))
 }
 
-fn sender(header: &'static str, value: Option<(usize, usize, &str)>) -> Result<Option<Sender>, Trouble> {
-    let Some((line, start, value)) = value else { return Ok(None) };
+fn sender(header: &'static str, value: Option<(usize, &str)>) -> Result<Option<Sender>, Trouble> {
+    let Some((line, value)) = value else { return Ok(None) };
     not_filled(header, line, value)?;
-    let fault = |fault| Trouble::at(line, start..start + value.len(), What::Sender { header, fault });
+    let fault = |fault| Trouble::on(line, What::Sender { header, fault });
     value.parse().map(Some).map_err(fault)
 }
 

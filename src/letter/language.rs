@@ -9,11 +9,6 @@ use crate::display::Shown;
 pub struct Language(String);
 
 impl Language {
-    /// The tag, in lower case.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Whether somebody of this culture reads it, and how closely it is theirs: the more parts, the closer.
     pub fn fits(&self, culture: &str) -> Option<usize> {
         let culture = culture.trim().replace('_', "-").to_ascii_lowercase();

@@ -32,7 +32,7 @@ pub(super) fn parts(marked: &Marked, first_line: usize) -> Result<Parts, Trouble
     }
     let unseen = marked.uses.iter().find(|used| !writer.seen.contains(&used.number));
     if let Some(used) = unseen {
-        return Err(Trouble::at(used.line, used.span.clone(), What::Unseen(used.written.clone())));
+        return Err(Trouble::on(used.line, What::Unseen(used.written.clone())));
     }
     Ok(Parts { text: writer.plain.out, html: writer.html })
 }
@@ -406,7 +406,7 @@ mod tests {
 
     fn both(text: &str) -> Result<(String, String), String> {
         let fields = Fields::of(&Columns::default());
-        let marked = Marked::of(text, 1, 0, &fields).map_err(|trouble| trouble.what.to_string())?;
+        let marked = Marked::of(text, 1, &fields).map_err(|trouble| trouble.what.to_string())?;
         let parts = parts(&marked, 1).map_err(|trouble| format!("{}: {}", trouble.line, trouble.what))?;
         let values = Filling::from([
             (Field::PortalName, "<b>*Ada* [x](http://evil.example) &amp; {{ key }}".to_owned()),

@@ -1,8 +1,6 @@
 //! Text in which each placeholder is one character that nobody can write: so Markdown is read with something in the
 //! place of each value, and without any value.
 
-use std::ops::Range;
-
 use super::{
     error::{MOST, Trouble, What},
     field::{Field, Fields},
@@ -24,7 +22,6 @@ pub(super) struct Use {
     /// Its name as it was written.
     pub written: String,
     pub line: usize,
-    pub span: Range<usize>,
     /// Which of the text's it is, from 0.
     pub number: usize,
 }
@@ -44,42 +41,38 @@ pub(super) enum Run<'t> {
 }
 
 impl Marked {
-    /// Marks a text that begins on this line of its file, so many bytes from the line's start.
-    pub(super) fn of(text: &str, first: usize, offset: usize, fields: &Fields) -> Result<Self, Trouble> {
+    /// Marks a text that begins on this line of its file.
+    pub(super) fn of(text: &str, first: usize, fields: &Fields) -> Result<Self, Trouble> {
         let mut marked = Self::default();
         for (line, number) in text.split('\n').zip(first..) {
             if number > first {
                 marked.text.push('\n');
             }
-            let offset = if number == first { offset } else { 0 };
-            marked.add(line, number, offset, fields)?;
+            marked.add(line, number, fields).map_err(|what| Trouble::on(number, what))?;
         }
         Ok(marked)
     }
 
-    fn add(&mut self, line: &str, number: usize, offset: usize, fields: &Fields) -> Result<(), Trouble> {
-        let at = |span: Range<usize>, what| Trouble::at(number, span.start + offset..span.end + offset, what);
-        if let Some(start) = line.find("{%") {
-            return Err(at(start..start + 2, What::Statement));
+    fn add(&mut self, line: &str, number: usize, fields: &Fields) -> Result<(), What> {
+        if line.contains("{%") {
+            return Err(What::Statement);
         }
-        if let Some((span, c)) = spelt_mark(line) {
-            return Err(at(span, What::Character(c)));
+        if let Some(c) = spelt_mark(line) {
+            return Err(What::Character(c));
         }
         let mut read = 0;
         while let Some(start) = line.get(read..).and_then(|rest| rest.find("{{")).map(|start| read + start) {
             let inside = line.get(start + 2..).unwrap_or_default();
-            let length = inside.find("}}").ok_or_else(|| at(start..line.len(), What::Open))?;
+            let length = inside.find("}}").ok_or(What::Open)?;
             let end = start + 2 + length + 2;
             let written = inside.get(..length).unwrap_or_default().trim();
-            let field = fields.find(written).map_err(|what| at(start..end, what))?;
+            let field = fields.find(written)?;
             let mark = u32::try_from(self.uses.len()).ok().filter(|_| self.uses.len() < MOST);
-            let mark =
-                mark.and_then(|mark| char::from_u32(FIRST + mark)).ok_or_else(|| at(start..end, What::TooMany))?;
+            let mark = mark.and_then(|mark| char::from_u32(FIRST + mark)).ok_or(What::TooMany)?;
             self.text.push_str(line.get(read..start).unwrap_or_default());
             self.text.push(mark);
             let written = Shown(written).to_string();
-            let span = start + offset..end + offset;
-            self.uses.push(Use { field, written, line: number, span, number: self.uses.len() });
+            self.uses.push(Use { field, written, line: number, number: self.uses.len() });
             read = end;
         }
         self.text.push_str(line.get(read..).unwrap_or_default());
@@ -108,17 +101,15 @@ impl Marked {
 }
 
 /// A mark as Markdown can spell any character: `&#xF0000;`.
-fn spelt_mark(line: &str) -> Option<(Range<usize>, char)> {
+fn spelt_mark(line: &str) -> Option<char> {
     line.match_indices("&#").find_map(|(start, _)| {
         let digits = line.get(start + 2..).unwrap_or_default();
-        let end = digits.find(';')?;
-        let digits = digits.get(..end)?;
+        let (digits, _) = digits.split_once(';')?;
         let number = match digits.strip_prefix(['x', 'X']) {
             Some(hex) => u32::from_str_radix(hex, 16),
             None => digits.parse(),
         };
-        let c = char::from_u32(number.ok()?).filter(|c| is_mark(*c))?;
-        Some((start..start + 2 + end + 1, c))
+        char::from_u32(number.ok()?).filter(|c| is_mark(*c))
     })
 }
 
@@ -130,9 +121,9 @@ mod tests {
     #[test]
     fn placeholders_become_marks_that_nobody_can_write() {
         let fields = Fields::of(&Columns::default());
-        let marked = Marked::of("Hi {{name}},\n{{ portal }}{{name}}", 5, 0, &fields).expect("marked");
+        let marked = Marked::of("Hi {{name}},\n{{ portal }}{{name}}", 5, &fields).expect("marked");
         assert_eq!(marked.text, "Hi \u{f0000},\n\u{f0001}\u{f0002}");
-        assert_eq!((marked.uses[1].line, marked.uses[1].span.clone()), (6, 0..12));
+        assert_eq!(marked.uses[1].line, 6);
         assert_eq!(marked.runs(&marked.text).len(), 5);
         for (text, told) in [
             ("a {{ name", "begins a placeholder"),
@@ -146,7 +137,7 @@ mod tests {
             ("&#xf0000;", "U+F0000 cannot stand"),
             ("a &#983040; b", "U+F0000 cannot stand"),
         ] {
-            let trouble = Marked::of(text, 1, 0, &fields).expect_err(text);
+            let trouble = Marked::of(text, 1, &fields).expect_err(text);
             assert!(trouble.what.to_string().contains(told), "{text}: {}", trouble.what);
         }
     }

@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     fn used(field: Field) -> Use {
-        Use { field, written: "x".to_owned(), line: 1, span: 0..1, number: 0 }
+        Use { field, written: "x".to_owned(), line: 1, number: 0 }
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub(super) struct Filled {
 impl Message {
     /// Reads a message file; the name is for errors. What may be filled in depends on the roster.
     pub fn read(file: &str, bytes: &[u8], fields: &Fields) -> Result<Self, MessageError> {
-        let text = head::text(bytes).map_err(|trouble| MessageError::new(file, "", trouble))?;
-        Self::of(file, &text, fields).map_err(|trouble| MessageError::new(file, &text, trouble))
+        let text = head::text(bytes).map_err(|trouble| MessageError::new(file, trouble))?;
+        Self::of(file, &text, fields).map_err(|trouble| MessageError::new(file, trouble))
     }
 
     fn of(file: &str, text: &str, fields: &Fields) -> Result<Self, Trouble> {
@@ -51,11 +51,11 @@ impl Message {
             return Err(trouble);
         }
         let head = head::head(text)?;
-        let (line, start, written) = head.subject;
-        let fault = |what| Trouble::at(line, start..start + written.len(), what);
-        let marked = Marked::of(written, line, start, fields)?;
-        if let Some(used) = marked.uses.iter().find(|used| used.field == Field::InviteLink) {
-            return Err(Trouble::at(line, used.span.clone(), What::LinkInSubject));
+        let (line, written) = head.subject;
+        let fault = |what| Trouble::on(line, what);
+        let marked = Marked::of(written, line, fields)?;
+        if marked.uses.iter().any(|used| used.field == Field::InviteLink) {
+            return Err(fault(What::LinkInSubject));
         }
         // As long as it is without values, it is in any case.
         Subject::new(&marked.text).map_err(|why| fault(What::Subject(why)))?;
@@ -69,7 +69,7 @@ impl Message {
         if head.body.trim().is_empty() {
             return Err(Trouble::on(0, What::NoText));
         }
-        let body = Marked::of(head.body, head.body_line, 0, fields)?;
+        let body = Marked::of(head.body, head.body_line, fields)?;
         let parts = markdown::parts(&body, head.body_line)?;
         let mut uses: BTreeMap<Field, Origin> = BTreeMap::new();
         for used in marked.uses.iter().chain(&body.uses) {

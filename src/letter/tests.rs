@@ -251,17 +251,6 @@ fn what_is_wrong_with_a_file_is_told_with_its_line() {
 }
 
 #[test]
-fn an_error_is_shown_under_its_line() {
-    let picture = |text: &str| read(text).expect_err("an error").picture(false);
-    let told = picture("Subject: x\n\nDear {{ nmae }},\n");
-    assert!(told.ends_with("\n --> welcome.md:3:6\n  |\n3 | Dear {{ nmae }},\n  |      ^^^^^^^^^^"), "{told}");
-    let long = picture(&format!("Subject: x\n\n{}{{{{ nmae }}}}{}", "a".repeat(500), "b\u{202e}".repeat(500)));
-    assert!(long.lines().all(|line| line.chars().count() < 800), "{long}");
-    assert!(!long.contains('\u{202e}'), "{long}");
-    assert!(picture("").contains("welcome.md"));
-}
-
-#[test]
 fn the_rosters_values_are_looked_at_before_and_the_portals_when_they_are_there() {
     let letters =
         letters("Subject: {{ team }}\nFrom: a@b.c\n\n{{ name }}, see [this]({{ page }}) and {{ invite_link }}.\n");
@@ -346,7 +335,6 @@ proptest! {
     fn any_file_is_read_or_refused(text in "(Subject: x\nFrom: a@b.c\n\n)?[ -~\n\u{e9}\u{202e}\u{f0000}]{0,200}") {
         if let Err(error) = read(&text) {
             prop_assert!(error.to_string().chars().all(crate::display::is_plain), "{error}");
-            let _ = error.picture(false);
         }
     }
 }

@@ -47,7 +47,7 @@ impl Chat {
             _ => NotifyError::NoAddress,
         })?;
         install_crypto();
-        let given = ca_file.map(trust::certificates).transpose().map_err(NotifyError::CaFile)?.unwrap_or_default();
+        let given = ca_file.map(trust::certificates).transpose()?.unwrap_or_default();
         let trust = place.is_https().then(|| trust::besides_system(given)).transpose();
         let trust = trust.map_err(|why| NotifyError::Tls(trust::no_setup(&why, trust::BY_OPTION)))?;
         let mut builder = http::client(trust).connect_timeout(timeout).timeout(timeout).no_proxy();

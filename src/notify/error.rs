@@ -4,7 +4,8 @@ use super::target::NotATarget;
 use crate::{
     access::NoAccess,
     secret::SecretError,
-    smtp::{self, NoPassword, ServerError},
+    smtp::{self, BesideSandbox, NoPassword, ServerError},
+    trust,
 };
 
 /// What a webhook's address is called where it cannot be had.
@@ -35,8 +36,8 @@ pub enum NotifyError {
     #[error(transparent)]
     Access(#[from] NoAccess),
     /// The certificate authority cannot be used.
-    #[error("cannot use the certificate authority of --ca-file: {0}")]
-    CaFile(String),
+    #[error(transparent)]
+    CaFile(#[from] trust::NoCertificates),
     /// No encrypted connections.
     #[error("--notify: {0}")]
     Tls(String),
@@ -50,8 +51,8 @@ pub enum NotifyError {
     )]
     NoSender,
     /// A server of one's own beside the sandbox.
-    #[error("with --sandbox mails go to the sandbox's own server only; leave --smtp off")]
-    ServerBesideSandbox,
+    #[error(transparent)]
+    ServerBesideSandbox(#[from] BesideSandbox),
     /// The password cannot be had.
     #[error(transparent)]
     Password(#[from] NoPassword),

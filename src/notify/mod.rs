@@ -28,7 +28,7 @@ use crate::{
     origin::ProxyAddress,
     portal::Effect,
     signals::{Signal, stop_signal},
-    smtp::{self, Access, Envelope, Mailer, PasswordSource, Server},
+    smtp::{self, Access, Envelope, Mailer, ServerSettings},
     user::Email,
 };
 
@@ -47,11 +47,7 @@ pub struct Wanted {
     /// Who.
     pub targets: Vec<Target>,
     /// The mail server.
-    pub server: Option<Server>,
-    /// Whether somebody typed it.
-    pub server_typed: bool,
-    /// Where the password of its user comes from.
-    pub password: PasswordSource,
+    pub mail_server: ServerSettings,
     /// What the environment says.
     pub environment: Environment,
     /// Certificates to trust besides the system's.
@@ -102,12 +98,13 @@ impl Notifier {
             return Ok(made);
         }
         if wanted.sandbox {
-            return if wanted.server_typed { Err(NotifyError::ServerBesideSandbox) } else { Ok(made) };
+            wanted.mail_server.refuse_beside_sandbox()?;
+            return Ok(made);
         }
-        let server = wanted.server.clone().ok_or(NotifyError::NoServer)?;
+        let server = wanted.mail_server.server.clone().ok_or(NotifyError::NoServer)?;
         let user = server.user();
         let from = user.map(|user| target::plain(user).ok_or(NotifyError::NoSender)).transpose()?;
-        let password = smtp::password(&server, &wanted.password, &wanted.environment)?;
+        let password = smtp::password(&server, &wanted.mail_server.password, &wanted.environment)?;
         let mailer = Mailer::new(Access { server, password, timeout: step, ca_file: wanted.ca_file.clone() })?;
         made.post = Some(Post { mailer, from });
         Ok(made)

@@ -54,11 +54,6 @@ impl Windows {
         Self(rates.iter().map(window).collect())
     }
 
-    /// The longest of them: what was sent longer ago counts in none.
-    pub fn longest(&self) -> Duration {
-        self.0.iter().map(|window| window.rate.window + GUARD).max().unwrap_or_default()
-    }
-
     /// Takes a place in every window, or says when there may be one in all of them.
     pub fn admit(&mut self, now: Moment) -> Result<Place, Wait> {
         let mut full = None;
@@ -192,7 +187,6 @@ mod tests {
         let used = |age, count| RecentUse { age: Duration::from_secs(age), count };
         let mut windows =
             Windows::new(&rates(&["30/min", "100/24h"]), &[used(3600, 90), used(30, 9), used(90_000, 500)]);
-        assert_eq!(windows.longest(), Duration::from_millis(86_400_250));
         send(&mut windows, at(0));
         // A hundred within the day; ten of thirty within the minute.
         assert_eq!(windows.admit(at(1)).expect_err("full").until, Some(at(82_800_250)));

@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// Rows by what will happen to them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rows {
     /// All rows of the roster.
     pub total: u64,
@@ -45,7 +46,8 @@ pub struct Rows {
 const OLD: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A number that depends on the portal.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Between {
     /// At the least.
     pub least: u64,
@@ -54,7 +56,8 @@ pub struct Between {
 }
 
 /// Requests by kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Requests {
     /// One for each employee type that a valid row has.
     pub links: u64,
@@ -67,17 +70,19 @@ pub struct Requests {
 }
 
 /// The messages of one day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Day {
     /// From when they can be sent.
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub from: Timestamp,
     /// How many, at the most.
     pub messages: u64,
 }
 
 /// What a run would do, in figures.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Forecast {
     /// Rows by what will happen to them.
     pub rows: Rows,

@@ -13,18 +13,12 @@ mod proxy;
 mod watched;
 mod web_page;
 
-use std::{
-    error::Error as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{error::Error as _, path::PathBuf, time::Duration};
 
 use reqwest::{
     Body, Client, Method, Proxy, Response, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE},
 };
-
-use rustls::pki_types::CertificateDer;
 
 use self::watched::{Suspended, Watched};
 pub use self::{
@@ -33,7 +27,7 @@ pub use self::{
     person::{Page, Person, PersonStatus},
 };
 use crate::{
-    display::{Shown, shown_path},
+    display::Shown,
     http,
     lease::Lease,
     origin::{PortalAddress, ProxyAddress},
@@ -45,9 +39,9 @@ use crate::{
 
 /// The largest body that is read of an answer to a question, decoded, in bytes; what is beyond is never fetched. A page
 /// of a hundred users in full is a tenth of it; what JSON of this size can become in memory is some sixty MiB.
-pub const MAX_BODY: usize = 2 << 20;
+const MAX_BODY: usize = 2 << 20;
 /// The largest body that is read of an answer to a congratulation, or of one that is no success, in bytes.
-pub const MAX_SMALL_BODY: usize = 1 << 20;
+const MAX_SMALL_BODY: usize = 1 << 20;
 /// The largest body that is read of an answer to an invitation: it lists everybody who is pending
 /// (`docspace-contract.md` §7.1). Only its envelope is looked at.
 const MAX_LISTED_BODY: usize = 8 << 20;
@@ -101,13 +95,8 @@ pub enum Wanted {
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// The CA file could not be read or holds no certificate.
-    #[error("cannot use the certificate authority in {}: {why}", shown_path(path))]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        why: String,
-    },
+    #[error(transparent)]
+    CaFile(#[from] trust::NoCertificates),
     /// The proxy cannot be used.
     #[error("cannot use the proxy: {0}")]
     Proxy(String),
@@ -146,7 +135,7 @@ impl Portal {
         install_crypto();
         let proxy = access.proxy.filter(|_| !access.address.is_loopback());
         let authorization = access.key.authorization().ok_or(AccessError::Key)?;
-        let given = access.ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
+        let given = access.ca_file.as_deref().map(trust::certificates).transpose()?.unwrap_or_default();
         let trust = access.address.is_https().then(|| trust::besides_system(given)).transpose();
         let trust = trust.map_err(|why| AccessError::Tls(trust::no_setup(&why, trust::BY_OPTION)))?;
         let build = |gzip: bool, idle_for: Duration| -> Result<Client, AccessError> {
@@ -195,11 +184,6 @@ impl Portal {
     pub fn masking(mut self, secret: Secret) -> Self {
         self.masked.push(secret);
         self
-    }
-
-    /// Where it is.
-    pub fn address(&self) -> &PortalAddress {
-        &self.address
     }
 
     /// The proxy that is gone through.
@@ -440,8 +424,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         next = error.source();
     }
     texts.join(": ")
-}
-
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, AccessError> {
-    trust::certificates(path).map_err(|why| AccessError::CaFile { path: path.to_owned(), why })
 }

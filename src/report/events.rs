@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use super::traffic::Class;
 
 /// Something that happened.
-#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event<'a> {
     /// The run began.

@@ -14,7 +14,8 @@ use crate::{attempt::Carrier, code::Code, mail, outcome::Outcome, seal::Seal};
 const VERSION: u32 = 1;
 
 /// The summary of a run.
-#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SummaryJson {
     /// The version of this format.
     pub version: u32,
@@ -36,10 +37,10 @@ pub struct SummaryJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger_seal: Option<Seal>,
     /// When the run began, RFC 3339.
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub started_at: Timestamp,
     /// When it ended, RFC 3339.
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub ended_at: Timestamp,
     /// How long it took, in seconds.
     pub seconds: f64,
@@ -74,7 +75,8 @@ pub struct SummaryJson {
 }
 
 /// Requests that left.
-#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Requests {
     /// All of them.
     pub total: u64,
@@ -85,7 +87,8 @@ pub struct Requests {
 }
 
 /// The requests of one class.
-#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ByClass {
     /// Those that left.
     pub sent: u64,
@@ -102,8 +105,9 @@ pub struct ByClass {
 }
 
 /// Rows that ended alike and need a person.
-#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
-#[schemars(rename = "Attention")]
+#[derive(Debug, Clone, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Attention"))]
 pub struct Alike {
     /// How they ended.
     pub outcome: &'static str,

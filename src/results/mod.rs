@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The columns of the results of invitations; the roster's other columns follow.
-pub const INVITATION_COLUMNS: [&str; 4] = ["user_id", "employee_type", "invitation", "invitation_detail"];
+const INVITATION_COLUMNS: [&str; 4] = ["user_id", "employee_type", "invitation", "invitation_detail"];
 
 /// Why results cannot be written.
 #[derive(Debug, thiserror::Error)]

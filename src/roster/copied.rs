@@ -52,8 +52,8 @@ pub(super) fn kept(record: &Record, columns: &Columns) -> impl Iterator<Item = u
     let expected = columns.names.len();
     let is_sheet = columns.sheet.is_some();
     let beside = beyond(record, columns).filter(|_| record.cells().take(expected).all(is_blank));
-    let most = if is_sheet { expected } else { record.len() };
-    (0..most.min(record.len())).chain(beside)
+    let most = if is_sheet { expected } else { record.width() };
+    (0..most.min(record.width())).chain(beside)
 }
 
 /// Writes a cell, in quotes where it needs them.

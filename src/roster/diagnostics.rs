@@ -11,7 +11,7 @@ use super::{Columns, Problem, Record, Roster, Row};
 use crate::display::{Shown, count};
 
 /// So many problems are shown in full; the rest is counted.
-pub const IN_FULL: usize = 20;
+const IN_FULL: usize = 20;
 /// GitHub shows so many annotations of one level and step, and drops the others without a word.
 const MOST_MARKED: usize = 10;
 /// The longest line that is shown whole, in characters; of a longer one only the cell is shown.

@@ -96,7 +96,7 @@ fn mended(roster: &Roster, reading: &Reading, changes: &mut Vec<Change>) -> Resu
             return Ok(());
         }
         let is_sound = record.spanning.is_empty() && record.trailing.is_none();
-        let mut cells: Vec<(Cow<'_, str>, Option<usize>)> = Vec::with_capacity(record.len());
+        let mut cells: Vec<(Cow<'_, str>, Option<usize>)> = Vec::with_capacity(record.width());
         for column in kept(record, columns) {
             let cell = record.cell(column);
             let is_needed = needed.contains(&Some(column));

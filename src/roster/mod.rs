@@ -216,7 +216,7 @@ impl Roster {
             if self.rows.len() >= u32::MAX as usize {
                 return Err(RosterError::TooManyRows);
             }
-            let is_short = record.len() < self.columns.names.len();
+            let is_short = record.width() < self.columns.names.len();
             self.cut = record.is_cut.then_some((record.line, is_short));
             let previous = self.columns.outcome.and_then(|column| record.cell(column).parse().ok());
             let blank = Row { user: None, email: None, employee_type: None, state: RowState::Invalid, previous };

@@ -60,13 +60,8 @@ pub(super) struct Quote {
 
 impl Record {
     /// How many cells it has.
-    pub fn len(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.ends.len()
-    }
-
-    /// Whether it has no cell.
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
     }
 
     /// A cell as it was read, or nothing beyond the last.
@@ -88,7 +83,7 @@ impl Record {
 
     /// All cells.
     pub fn cells(&self) -> impl Iterator<Item = &str> {
-        (0..self.len()).map(|column| self.cell(column))
+        (0..self.width()).map(|column| self.cell(column))
     }
 
     fn begin(&mut self, line: u64, delimiter: u8) {
@@ -144,7 +139,7 @@ impl Record {
             return;
         }
         let (mut bytes, mut ends) = (Vec::with_capacity(self.bytes.len() * 2), Vec::with_capacity(self.ends.len()));
-        for column in 0..self.len() {
+        for column in 0..self.width() {
             for chunk in self.raw(column).utf8_chunks() {
                 bytes.extend_from_slice(chunk.valid().as_bytes());
                 bytes.extend_from_slice(WINDOWS_1252.decode_without_bom_handling(chunk.invalid()).0.as_bytes());
@@ -179,7 +174,7 @@ impl Record {
 
     /// A line that stands in quotes as one cell is the record inside it: some programs write each line so.
     fn unwrap_line(&mut self) {
-        let whole = self.len() == 1 && self.quoted && self.spanning.is_empty() && self.trailing.is_none();
+        let whole = self.width() == 1 && self.quoted && self.spanning.is_empty() && self.trailing.is_none();
         if !whole || !self.bytes.contains(&self.delimiter) {
             return;
         }

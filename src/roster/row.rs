@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The longest congratulation key of a row, in bytes: a portal takes request lines up to 8 KiB.
-pub(super) const MAX_KEY: usize = 4096;
+const MAX_KEY: usize = 4096;
 
 /// What a usable row says.
 #[derive(Debug, Clone)]
@@ -100,18 +100,19 @@ pub(super) fn parse(record: &Record, columns: &Columns) -> Result<Parsed, Proble
             return Err(Problem::row(what, Some("empty that cell, or fill the row in".into())));
         }
     } else if record.cells().skip(expected).any(|cell| !trimmed(cell).is_empty()) {
-        let what = format!("the row has {} cells, the header {expected}", record.len());
+        let what = format!("the row has {} cells, the header {expected}", record.width());
         return Err(Problem::row(what, Some("does a cell with a separator lack its quotes?".into())));
     }
     // Cells that are left out at a row's end are empty; some programs write no separators there.
-    let is_there = |column: Option<usize>| column.is_some_and(|column| column < record.len());
+    let is_there = |column: Option<usize>| column.is_some_and(|column| column < record.width());
     let has_user = is_there(columns.user_id) || is_there(columns.email);
-    if record.len() < expected && !(has_user && (is_there(columns.employee_type) || columns.employee_type.is_none())) {
-        let what = format!("the row has {} cells, the header {expected}", record.len());
+    if record.width() < expected && !(has_user && (is_there(columns.employee_type) || columns.employee_type.is_none()))
+    {
+        let what = format!("the row has {} cells, the header {expected}", record.width());
         return Err(Problem::row(what, Some("is a separator missing?".into())));
     }
     if let Some((column, _)) =
-        (0..record.len()).map(|column| (column, record.size(column))).find(|(_, size)| *size > MAX_CELL)
+        (0..record.width()).map(|column| (column, record.size(column))).find(|(_, size)| *size > MAX_CELL)
     {
         return Err(Problem::cell(
             column,
@@ -168,7 +169,7 @@ fn too_large(record: &Record) -> Problem {
 pub(super) fn beyond(record: &Record, columns: &Columns) -> Option<usize> {
     let expected = columns.names.len();
     columns.sheet.as_ref()?;
-    (expected..record.len()).find(|column| !is_blank(record.cell(*column)))
+    (expected..record.width()).find(|column| !is_blank(record.cell(*column)))
 }
 
 /// Whether a cell of a sheet is no text of its own: then nobody may be told by it.

@@ -47,7 +47,7 @@ impl Own {
             let bytes = file::read_small(path, most).with_context(|| format!("cannot read the message {shown}"))?;
             messages.push(Message::read(&shown, &bytes, &fields)?);
         }
-        let user = own.server.as_ref().and_then(Server::user).and_then(|user| user.parse::<Sender>().ok());
+        let user = own.mail_server.server.as_ref().and_then(Server::user).and_then(|user| user.parse::<Sender>().ok());
         Ok(Some(Self { messages: Messages::new(messages, user.as_ref())?, cells: HashMap::new() }))
     }
 
@@ -150,10 +150,10 @@ pub(super) fn refuse_contradictions(settings: &Settings) -> Result<(), anyhow::E
     if settings.sinks.preview.is_some() && !settings.dry_run {
         bail!("--preview shows what a dry run would send: add --dry-run, or leave it off");
     }
-    if settings.sandbox && own.server.is_some() && own.server_typed {
-        bail!("--sandbox sends mail to its own server only; leave --smtp off");
+    if settings.sandbox {
+        own.mail_server.refuse_beside_sandbox()?;
     }
-    if own.server.is_none() && !settings.sandbox && !settings.dry_run {
+    if own.mail_server.server.is_none() && !settings.sandbox && !settings.dry_run {
         bail!(
             "--message needs the mail server that it goes by: --smtp smtps://mail.example.com, with its user before \
              the host where it wants one; --sandbox and --dry-run --preview DIR do without"
@@ -172,7 +172,7 @@ pub(super) fn mailer(
     sandbox: Option<&str>,
     telling: &mut Telling<'_>,
 ) -> Result<Option<Mailer>, anyhow::Error> {
-    if sandbox.is_some() && own.server.is_some() {
+    if sandbox.is_some() && own.mail_server.server.is_some() {
         (telling.say)("note: the mail server of your settings is not used, since --sandbox has its own");
     }
     if settings.dry_run {
@@ -180,11 +180,11 @@ pub(super) fn mailer(
     }
     let server = match sandbox {
         Some(server) => Some(server.parse::<Server>()?),
-        None => own.server.clone(),
+        None => own.mail_server.server.clone(),
     };
     let Some(server) = server else { return Ok(None) };
     let environment: &Environment = &settings.ledger.environment;
-    let password = password(&server, &own.password, environment)?;
+    let password = password(&server, &own.mail_server.password, environment)?;
     let (timeout, ca_file) = (settings.portal.timeout, settings.portal.ca_file.clone());
     Ok(Some(Mailer::new(Access { server, password, timeout, ca_file })?))
 }

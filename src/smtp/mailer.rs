@@ -12,7 +12,6 @@ use super::{
     server::{Encryption, Server},
 };
 use crate::{
-    display::shown_path,
     lease::Lease,
     secret::{self, Secret},
     trust,
@@ -38,13 +37,8 @@ pub struct Access {
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// The CA file could not be read or holds no certificate.
-    #[error("cannot use the certificate authority in {}: {why}", shown_path(path))]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        why: String,
-    },
+    #[error(transparent)]
+    CaFile(#[from] trust::NoCertificates),
     /// The TLS side could not be set up.
     #[error("{0}")]
     Tls(String),
@@ -89,9 +83,7 @@ impl Mailer {
             None
         } else {
             let given = match &access.ca_file {
-                Some(path) => {
-                    trust::certificates(path).map_err(|why| AccessError::CaFile { path: path.clone(), why })?
-                }
+                Some(path) => trust::certificates(path)?,
                 None => Vec::new(),
             };
             match trust::besides_system(given) {
@@ -122,11 +114,6 @@ impl Mailer {
     pub fn guarded_by(mut self, lease: Lease) -> Self {
         self.lease = Some(lease);
         self
-    }
-
-    /// The server.
-    pub fn server(&self) -> &Server {
-        &self.way.server
     }
 
     /// Sends one mail to one recipient. `Ok` means that the server answers for it, not that it arrived.

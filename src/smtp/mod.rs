@@ -31,7 +31,7 @@ pub use self::{
     letter::{Envelope, Letter},
     mailer::{Access, AccessError, Look, MAILS_A_CONNECTION, Mailer, Opened},
     offers::Offers,
-    password::{NoPassword, PasswordSource, password},
+    password::{BesideSandbox, NoPassword, PasswordSource, ServerSettings, password},
     reply::{Enhanced, Garbled, Replies, Reply},
     server::{Encryption, Server, ServerError},
 };

@@ -1,4 +1,4 @@
-//! Where the password of a mail server's user comes from.
+//! The mail server that is named, and where the password of its user comes from.
 
 use std::path::PathBuf;
 
@@ -11,6 +11,29 @@ use crate::{
 /// The environment variable that holds the password itself.
 const VARIABLE: &str = "ONBOARD_SMTP_PASSWORD";
 const WHAT: &str = "mail server's password";
+
+/// The mail server, as whoever starts this names it.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// The server, where one is named.
+    pub server: Option<Server>,
+    /// Whether a person typed it, as opposed to what stands in the environment or a file.
+    pub typed: bool,
+    /// Where its user's password comes from.
+    pub password: PasswordSource,
+}
+
+impl ServerSettings {
+    /// Refuses one that was typed beside `--sandbox`; any other is passed over there.
+    pub fn refuse_beside_sandbox(&self) -> Result<(), BesideSandbox> {
+        if self.server.is_some() && self.typed { Err(BesideSandbox) } else { Ok(()) }
+    }
+}
+
+/// A server was typed beside the sandbox.
+#[derive(Debug, thiserror::Error)]
+#[error("with --sandbox mails go to the sandbox's own server only; leave --smtp off")]
+pub struct BesideSandbox;
 
 /// Where the password comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

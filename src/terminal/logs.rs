@@ -6,9 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tracing::Level;
 use tracing_subscriber::{
-    EnvFilter,
-    fmt::{MakeWriter, format::FmtSpan},
+    filter::Targets,
+    fmt::{self, MakeWriter, format::FmtSpan},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 use super::{
@@ -85,14 +88,6 @@ impl Log {
 
 /// Starts logging as the options say.
 pub fn start(options: &Options, screen: &Screen) -> Result<Log, String> {
-    let level = match (options.quiet, options.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
-        (false, 1) => "onboard=info,warn",
-        // Libraries below are not asked: their logs show URLs, and those hold keys.
-        (false, _) => "onboard=debug,warn",
-    };
-    let filter = EnvFilter::new(level);
     let file = match &options.log_file {
         Some(path) => {
             let file =
@@ -102,8 +97,20 @@ pub fn start(options: &Options, screen: &Screen) -> Result<Log, String> {
         None => None,
     };
     let lines = file.clone().map_or_else(|| Lines::Screen(screen.clone()), Lines::File);
-    subscribe(filter, options.log_format, lines);
+    subscribe(wanted(options), options.log_format, lines);
     Ok(Log(file))
+}
+
+/// What is logged of what is said.
+fn wanted(options: &Options) -> Targets {
+    let warnings = Targets::new().with_default(Level::WARN);
+    match (options.quiet, options.verbose) {
+        (true, _) => Targets::new().with_default(Level::ERROR),
+        (false, 0) => warnings,
+        (false, 1) => warnings.with_target("onboard", Level::INFO),
+        // Libraries below are not asked: their logs show URLs, and those hold keys.
+        (false, _) => warnings.with_target("onboard", Level::DEBUG),
+    }
 }
 
 /// The log is appended to, and its owner's alone: rows are people.
@@ -115,18 +122,18 @@ fn open(path: &Path) -> io::Result<std::fs::File> {
     options.open(path)
 }
 
-fn subscribe(filter: EnvFilter, format: LogFormat, lines: Lines) {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+fn subscribe(wanted: Targets, format: LogFormat, lines: Lines) {
+    let layer = fmt::layer()
         .with_writer(lines)
         .with_ansi(false)
         .with_span_events(FmtSpan::NONE)
         .with_target(false)
         // It would tell its own troubles by a macro that ends the process where standard error is gone.
         .log_internal_errors(false);
+    let subscriber = tracing_subscriber::registry().with(wanted);
     // A second subscriber in one process (tests) is refused, which harms nobody.
     let _already_there = match format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => subscriber.with(layer).try_init(),
+        LogFormat::Json => subscriber.with(layer.json().flatten_event(true)).try_init(),
     };
 }

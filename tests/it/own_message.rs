@@ -159,7 +159,7 @@ fn options_that_contradict_it_are_refused_before_anything_is_asked() {
             [&to[..], &message, &smtp, &["--sign-with", "machinekey"]].concat(),
             "--sign-with is for the portal's congratulation",
         ),
-        ([&["--sandbox"], &message[..], &smtp].concat(), "--sandbox sends mail to its own server only"),
+        ([&["--sandbox"], &message[..], &smtp].concat(), "with --sandbox mails go to the sandbox's own server only"),
         ([&to[..], &smtp, &["--dry-run", "--preview", "new"]].concat(), "it needs --message FILE"),
         ([&to[..], &message, &smtp, &["--preview", "new"]].concat(), "add --dry-run"),
         ([&to[..], &message, &["--dry-run", "--preview", "full"]].concat(), "is not an empty folder"),

@@ -128,7 +128,8 @@ fn summary(ledgers: &[LedgerRecord], of: usize) -> String {
 }
 
 /// Why a person should look, what is most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum Needs {
     /// The ledger cannot be read.
@@ -156,12 +157,13 @@ impl Needs {
 }
 
 /// A ledger among several.
-#[derive(Debug, Default, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Default, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct LedgerRecord {
     ledger: String,
     portal: String,
     last_run: String,
-    #[schemars(with = "Option<String>")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     started_at: Option<Timestamp>,
     exit_status: Option<i64>,
     open: Option<String>,
@@ -170,17 +172,17 @@ pub(super) struct LedgerRecord {
     /// Why a person should look, what is most urgent; nothing where all is well.
     needs: Option<Needs>,
     /// When the last run ended; absent where it runs still, or died.
-    #[schemars(with = "Option<String>")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     ended_at: Option<Timestamp>,
     /// How long ago the last run began, by the store's clock.
     age_seconds: Option<u64>,
     /// The last run's rows by outcome, once it ended.
     outcomes: Option<serde_json::Value>,
     /// When the last run ended that ended with status 0.
-    #[schemars(with = "Option<String>")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     last_good_run: Option<Timestamp>,
     /// When something was last heard of the session that is open.
-    #[schemars(with = "Option<String>")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     open_heard_at: Option<Timestamp>,
     /// Whether it is alive; else the next run takes the ledger over.
     open_is_alive: Option<bool>,

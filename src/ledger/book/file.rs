@@ -133,6 +133,8 @@ pub(super) fn open_to_look(path: &Path) -> Result<Connection, LedgerError> {
 fn address(path: &Path) -> String {
     let mut address = "file:".to_owned();
     let text = path.as_os_str().as_encoded_bytes();
+    // A real path of Windows begins with what no address can hold.
+    let text = if cfg!(windows) { text.strip_prefix(br"\\?\").unwrap_or(text) } else { text };
     if cfg!(windows) {
         address.push_str("///");
     }

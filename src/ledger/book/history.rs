@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// A run.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunRecord {
     /// Its id.
     pub run: String,
@@ -30,10 +31,10 @@ pub struct RunRecord {
     /// Who ran it.
     pub who: String,
     /// When it began.
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub started_at: Timestamp,
     /// When it ended; absent where it runs still, or died.
-    #[schemars(with = "Option<String>")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub ended_at: Option<Timestamp>,
     /// Its exit status.
     pub exit_status: Option<i64>,
@@ -57,7 +58,8 @@ impl RunRecord {
 }
 
 /// An attempt to send something to a user.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AttemptRecord {
     /// `congratulation` or `invitation`.
     pub mail: &'static str,
@@ -78,14 +80,14 @@ pub struct AttemptRecord {
     /// Which row of it, from 1; absent where an earlier release sent it.
     pub row: Option<u32>,
     /// When it began.
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub began_at: Timestamp,
     /// `intent`, `sent`, `no_effect` or `unknown`.
     pub state: String,
     /// Whether it keeps a later run from sending.
     pub holds: bool,
     /// When it ended.
-    #[schemars(with = "Option<String>")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub ended_at: Option<Timestamp>,
     /// The HTTP status.
     pub http: Option<i64>,
@@ -96,14 +98,15 @@ pub struct AttemptRecord {
     /// Who decided.
     pub decided_by: Option<String>,
     /// When.
-    #[schemars(with = "Option<String>")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub decided_at: Option<Timestamp>,
     /// Why, where somebody said so.
     pub decision_reason: Option<String>,
 }
 
 /// Where somebody stands with one kind of mail.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UserRecord {
     /// The portal.
     pub portal: String,
@@ -116,7 +119,7 @@ pub struct UserRecord {
     /// `sent`, `unknown`, or the state of the last attempt.
     pub state: String,
     /// Since when.
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub at: Timestamp,
     /// The run of the last attempt.
     pub run: String,

@@ -1,7 +1,9 @@
 //! The ledger's file: an SQLite database, which is what the entries make of it.
 
+mod append;
 mod apply;
 mod as_lines;
+mod copy;
 mod decisions;
 mod elsewhere;
 mod fence;
@@ -14,6 +16,7 @@ mod open;
 mod questions;
 pub(super) mod schema;
 mod session;
+mod snapshot;
 mod state;
 mod touched;
 

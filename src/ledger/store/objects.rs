@@ -120,13 +120,8 @@ impl Objects {
         })
     }
 
-    /// All logs right below the prefix.
-    pub fn below(place: &Place, variables: &Variables) -> Result<Vec<Place>, StoreFault> {
-        Self::open(place, variables)?.all_below(place)
-    }
-
-    /// As [`Self::below`], of the place that this is the store of.
-    pub fn all_below(&self, place: &Place) -> Result<Vec<Place>, StoreFault> {
+    /// All logs right below the place that this is the store of.
+    pub fn below(&self, place: &Place) -> Result<Vec<Place>, StoreFault> {
         let store = self;
         let listed = store.wait(LONG, store.reads.list_with_delimiter(Some(&store.prefix)))?;
         let first = |child: &Path| joined(child, &Object::name(1));

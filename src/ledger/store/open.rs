@@ -52,7 +52,7 @@ pub(crate) fn below<'a>(place: &Place, environment: &'a Environment) -> Result<B
         Place::File(_) => (Vec::new(), None),
         Place::Folder(_) | Place::Bucket(_) => {
             let above = Objects::open(place, environment.all())?;
-            (above.all_below(place)?, Some(above))
+            (above.below(place)?, Some(above))
         }
         Place::Postgres(database) => {
             let names = server(database, environment, "onboard history")?.below()?;
