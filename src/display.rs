@@ -1,7 +1,7 @@
 //! The one way in which text from outside (a portal, a roster, a path) reaches a terminal, a log or a `detail`:
 //! one line, printable, bounded.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{borrow::Cow, fmt, path::Path, time::Duration};
 
 /// The longest text from outside that is shown whole, in characters.
 pub const MAX_SHOWN: usize = 200;
@@ -42,7 +42,16 @@ pub fn is_plain(c: char) -> bool {
 /// A path for people: as [`Shown`], but whole, since they go there.
 pub fn shown_path(path: &Path) -> String {
     let text = path.to_string_lossy();
+    let text = if cfg!(windows) { as_typed(&text) } else { text };
     text.chars().map(|c| if is_plain(c) { c.to_string() } else { format!("\\u{{{:x}}}", u32::from(c)) }).collect()
+}
+
+/// A real path of Windows as people type it, without the `\\?\` that it begins with.
+fn as_typed(path: &str) -> Cow<'_, str> {
+    match path.strip_prefix(r"\\?\UNC\") {
+        Some(share) => format!(r"\\{share}").into(),
+        None => path.strip_prefix(r"\\?\").unwrap_or(path).into(),
+    }
 }
 
 /// A number with its thousands apart: `1,212`.
@@ -159,6 +168,17 @@ mod tests {
     fn what_would_move_the_cursor_is_spelt_out() {
         let shown = Shown("a\u{1b}[2J\r\nb\u{202e}c\u{9b}é").to_string();
         assert_eq!(shown, "a\\u{1b}[2J\\u{d}\\u{a}b\\u{202e}c\\u{9b}é");
+    }
+
+    #[test]
+    fn a_real_path_of_windows_is_shown_as_it_is_typed() {
+        for (real, typed) in [
+            (r"\\?\C:\Users\anna\ledger.db", r"C:\Users\anna\ledger.db"),
+            (r"\\?\UNC\server\share\ledger.db", r"\\server\share\ledger.db"),
+            ("ledger.db", "ledger.db"),
+        ] {
+            assert_eq!(as_typed(real), typed);
+        }
     }
 
     #[test]

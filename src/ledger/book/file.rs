@@ -126,23 +126,23 @@ pub(super) fn open_to_look(path: &Path) -> Result<Connection, LedgerError> {
         return Err(LedgerError::LogUnreadable { path: path.to_owned(), log });
     }
     let as_it_is = flags | OpenFlags::SQLITE_OPEN_URI;
-    Connection::open_with_flags(address(&real), as_it_is).and_then(open).map_err(broken)
+    Connection::open_with_flags(address(&real, cfg!(windows)), as_it_is).and_then(open).map_err(broken)
 }
 
-/// The file as SQLite's address for one that nobody changes.
-fn address(path: &Path) -> String {
+/// The file as SQLite's address for one that nobody changes. A real path of Windows begins with `\\?\`, which no address
+/// can hold.
+fn address(path: &Path, windows: bool) -> String {
     let mut address = "file:".to_owned();
-    let text = path.as_os_str().as_encoded_bytes();
-    // A real path of Windows begins with what no address can hold.
-    let text = if cfg!(windows) { text.strip_prefix(br"\\?\").unwrap_or(text) } else { text };
-    if cfg!(windows) {
+    let mut text = path.as_os_str().as_encoded_bytes();
+    if windows {
         address.push_str("///");
+        text = text.strip_prefix(br"\\?\").unwrap_or(text);
     }
     for byte in text {
         match byte {
-            b'\\' if cfg!(windows) => address.push('/'),
+            b'\\' if windows => address.push('/'),
             b'/' | b'.' | b'-' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => address.push(char::from(*byte)),
-            b':' if cfg!(windows) => address.push(':'),
+            b':' if windows => address.push(':'),
             _ => drop(write!(address, "%{byte:02x}")),
         }
     }
@@ -161,6 +161,9 @@ mod tests {
 
     #[test]
     fn an_address_holds_any_path() {
-        assert_eq!(address(Path::new("/a b/l?x#y%z.db")), "file:/a%20b/l%3fx%23y%25z.db?immutable=1");
+        assert_eq!(address(Path::new("/a b/l?x#y%z.db"), false), "file:/a%20b/l%3fx%23y%25z.db?immutable=1");
+        for typed in [r"C:\a b\l.db", r"\\?\C:\a b\l.db"] {
+            assert_eq!(address(Path::new(typed), true), "file:///C:/a%20b/l.db?immutable=1", "{typed}");
+        }
     }
 }
