@@ -52,8 +52,8 @@
 //! the first try of its last acknowledged append began, by a clock that counts sleep, looked at right before the first byte;
 //! nobody takes over before the log stood still for 60 s of the waiter's own clock. Whoever takes over makes its open
 //! intents `unknown`, as a start does on a file. (A process that is suspended between that look and that byte lets one
-//! message out when it wakes: its intent is `unknown` by then, so it is the only one, unless a person has said otherwise.) `ledger::book` makes of either the same tables by the same code;
-//! `tests/model.rs` goes through every way in which two sessions can go, and finds each of these rules needed.
+//! message out when it wakes: its intent is `unknown` by then, so it is the only one, unless a person has said otherwise.)
+//! `ledger::book` makes of either the same tables by the same code; `tests/model.rs` goes through every way in which two sessions can go, and finds each of these rules needed.
 //!
 //! # The code map
 //!
