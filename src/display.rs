@@ -47,7 +47,7 @@ pub fn shown_path(path: &Path) -> String {
 }
 
 /// A real path of Windows as people type it, without the `\\?\` that it begins with.
-fn as_typed(path: &str) -> Cow<'_, str> {
+pub(crate) fn as_typed(path: &str) -> Cow<'_, str> {
     match path.strip_prefix(r"\\?\UNC\") {
         Some(share) => format!(r"\\{share}").into(),
         None => path.strip_prefix(r"\\?\").unwrap_or(path).into(),

@@ -18,7 +18,7 @@ use rusqlite::{
 };
 
 use super::schema;
-use crate::{file::is_mount_point, ledger::LedgerError};
+use crate::{display::as_typed, file::is_mount_point, ledger::LedgerError};
 
 /// Refuses a file that is not this path's alone. What is not there yet, is.
 pub(in crate::ledger) fn check_alone(path: &Path) -> Result<(), LedgerError> {
@@ -129,14 +129,15 @@ pub(super) fn open_to_look(path: &Path) -> Result<Connection, LedgerError> {
     Connection::open_with_flags(address(&real, cfg!(windows)), as_it_is).and_then(open).map_err(broken)
 }
 
-/// The file as SQLite's address for one that nobody changes. A real path of Windows begins with `\\?\`, which no address
-/// can hold.
+/// The file as SQLite's address for one that nobody changes: `file:/a`, and on Windows `file:///C:/a` or
+/// `file:////server/share/a` (<https://sqlite.org/uri.html>).
 fn address(path: &Path, windows: bool) -> String {
     let mut address = "file:".to_owned();
-    let mut text = path.as_os_str().as_encoded_bytes();
+    let lossy = path.to_string_lossy();
+    let typed = as_typed(&lossy);
+    let text = if windows { typed.as_bytes() } else { path.as_os_str().as_encoded_bytes() };
     if windows {
-        address.push_str("///");
-        text = text.strip_prefix(br"\\?\").unwrap_or(text);
+        address.push_str(if typed.starts_with(r"\\") { "//" } else { "///" });
     }
     for byte in text {
         match byte {
@@ -162,8 +163,13 @@ mod tests {
     #[test]
     fn an_address_holds_any_path() {
         assert_eq!(address(Path::new("/a b/l?x#y%z.db"), false), "file:/a%20b/l%3fx%23y%25z.db?immutable=1");
-        for typed in [r"C:\a b\l.db", r"\\?\C:\a b\l.db"] {
-            assert_eq!(address(Path::new(typed), true), "file:///C:/a%20b/l.db?immutable=1", "{typed}");
+        for (path, expected) in [
+            (r"C:\a b\l.db", "file:///C:/a%20b/l.db?immutable=1"),
+            (r"\\?\C:\a b\l.db", "file:///C:/a%20b/l.db?immutable=1"),
+            (r"\\server\share\l.db", "file:////server/share/l.db?immutable=1"),
+            (r"\\?\UNC\server\share\l.db", "file:////server/share/l.db?immutable=1"),
+        ] {
+            assert_eq!(address(Path::new(path), true), expected, "{path}");
         }
     }
 }
