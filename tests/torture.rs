@@ -547,7 +547,7 @@ fn two_runners_at_once() {
 /// between the two lets that one message out when it wakes. One thread sends, so it is one at the most; its intent was open,
 /// so whoever took over has it as unknown, and nobody gets a second one.
 #[test]
-fn a_run_that_was_paused_beyond_the_takeover_sends_nothing_more_and_says_who_took_over() {
+fn a_run_that_was_paused_beyond_the_takeover_gives_nobody_a_second_message_and_says_who_took_over() {
     for seed in 0..more() {
         each(&grounds(), |ground| {
             // The sleeper has so many more to send that it is not through before it can be paused.
